@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: MIT
+
+# This module util is private to the collection: it may change in any release.
+
+"""When a daemon that was started is ready: its unit stays up, and it answers."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import time
+import typing as t
+import urllib.parse
+
+from ansible_collections.wonder.mesh.plugins.module_utils._daemon import DaemonError
+
+if t.TYPE_CHECKING:
+    from ansible_collections.wonder.mesh.plugins.module_utils._systemd import Systemd
+
+PAUSE = 0.05  # seconds between two looks
+STEADY = 0.5  # seconds that a unit without a probe must stay up before it counts as ready
+
+
+def wait_until_ready(systemd: Systemd, unit: str, ready: t.Mapping[str, t.Any], restarts: int) -> None:
+    """Wait until ``unit`` is up and its probe answers; DaemonError when it dies or does not answer in time.
+
+    ``ready`` may hold ``url`` (http, answers 200), ``socket`` (a Unix socket that accepts) and ``timeout`` (seconds).
+    ``restarts`` is how often systemd had restarted the unit before.
+    """
+    timeout = float(ready.get("timeout") or 30)
+    deadline = time.monotonic() + timeout
+    up_since: float | None = None
+    answer = "it was not asked yet"
+    while True:
+        state = systemd.state(unit)
+        if state.active == "failed" or state.restarts > restarts:
+            raise DaemonError(f"{unit} died while starting ({state.result})")
+        if state.active != "active":
+            up_since, answer = None, f"the unit is {state.active} ({state.sub})"
+        else:
+            up_since = up_since or time.monotonic()
+            answer = _ask(ready)
+            if not answer and (_has_probe(ready) or time.monotonic() - up_since >= STEADY):
+                return
+        if time.monotonic() > deadline:
+            raise DaemonError(f"{unit} was not ready within {timeout:.0f} s: {answer or 'it did not stay up'}")
+        time.sleep(PAUSE)
+
+
+def _has_probe(ready: t.Mapping[str, t.Any]) -> bool:
+    return bool(ready.get("url") or ready.get("socket"))
+
+
+def _ask(ready: t.Mapping[str, t.Any]) -> str:
+    """Why the daemon does not count as ready; empty when it answered, or nothing is to be asked."""
+    try:
+        if ready.get("url"):
+            status = _get_status(ready["url"])
+            if status != http.HTTPStatus.OK:
+                return f"{ready['url']} answers {status}"
+        if ready.get("socket"):
+            with socket.socket(socket.AF_UNIX) as client:
+                client.settimeout(2)
+                client.connect(ready["socket"])
+    except (OSError, http.client.HTTPException) as exc:
+        return f"{ready.get('url') or ready.get('socket')} does not answer ({exc})"
+    return ""
+
+
+def _get_status(url: str) -> int:
+    # http.client and not urllib: a proxy from the environment has no say in what happens on loopback.
+    parts = urllib.parse.urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname or "127.0.0.1", parts.port or 80, timeout=2)
+    try:
+        connection.request("GET", parts.path or "/")
+        return connection.getresponse().status
+    finally:
+        connection.close()

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: MIT
+
+# This module util is private to the collection: it may change in any release.
+
+"""Taking a daemon off a host: everything that its transactions put there goes, its data only when asked."""
+
+from __future__ import annotations
+
+import errno
+import os
+import typing as t
+
+from ansible_collections.wonder.mesh.plugins.module_utils._daemon import Applied, Daemon, Difference
+from ansible_collections.wonder.mesh.plugins.module_utils._files import remove, remove_tree, staged_path
+from ansible_collections.wonder.mesh.plugins.module_utils._transaction import remove_user
+
+if t.TYPE_CHECKING:
+    from ansible_collections.wonder.mesh.plugins.module_utils._systemd import RunCommand, Systemd, UnitState
+
+
+class Removal:
+    """What there is to take away. Killed half-way, the next run takes away the rest."""
+
+    def __init__(self, daemon: Daemon, applied: Applied, unit: UnitState, with_data: bool) -> None:
+        self._daemon = daemon
+        self._unit = unit
+        files = {*applied.files, *(file.path for file in daemon.files)}
+        self._files = sorted(path for path in files if os.path.lexists(path))
+        data = {each.path for each in daemon.directories if each.data}
+        ours = {*applied.directories, *(each.path for each in daemon.directories)}
+        self._directories = sorted((path for path in ours - data if os.path.isdir(path)), reverse=True)
+        self._data = sorted(path for path in data if with_data and os.path.isdir(path))
+        # A user whose files stay must stay too: their number would go to the next user that is made.
+        self._user = applied.user if with_data or not any(os.path.isdir(path) for path in data) else ""
+
+    @property
+    def differences(self) -> list[Difference]:
+        """What a diff shows; empty when there is nothing left to remove."""
+        differences = [Difference(path, "(a file)\n", "") for path in self._files]
+        differences += [Difference(path, "(a directory)\n", "") for path in (*self._directories, *self._data)]
+        if self._user:
+            differences.append(Difference(f"user {self._user}", "(a user)\n", ""))
+        if self._unit.enabled or self._unit.running:
+            differences.append(Difference(self._daemon.unit, "(a unit)\n", ""))
+        return differences
+
+    def run(self, systemd: Systemd, run_command: RunCommand) -> None:
+        systemd.stop(*self._daemon.units)
+        systemd.enable(self._daemon.unit, False)
+        for path in self._files:
+            remove(staged_path(path))
+            remove(path)
+        systemd.reload_units()
+        for path in self._data:
+            remove_tree(path)
+        for path in self._directories:
+            try:
+                remove(path)
+            except OSError as exc:
+                # Somebody else's files are in it: it is not ours to remove.
+                if exc.errno != errno.ENOTEMPTY:
+                    raise
+        if self._user:
+            remove_user(self._user, run_command)
+        remove_tree(self._daemon.state_directory)
+        if os.path.isdir(self._daemon.state_root) and not os.listdir(self._daemon.state_root):
+            remove(self._daemon.state_root)

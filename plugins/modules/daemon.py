@@ -1,0 +1,431 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: MIT
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: daemon
+short_description: Bring one systemd service to its wanted state, as one transaction
+version_added: 0.1.0
+author:
+  - The Wonder Mesh authors (@wonder-mesh)
+description:
+  - Takes the whole wanted state of one daemon at once - its program, user, directories, files, units, whether it runs -
+    and compares it with the host in one remote call. A run that changes nothing costs that call and no more.
+  - When something differs, everything is staged beside its target, the program's own checker judges it in a sandbox
+    (see O(check)), then it is swapped in, the daemon is restarted or reloaded if that is needed, and must become ready.
+    When any step fails, the previous state is put back, and the daemon runs with it.
+  - A run that is killed at any point leaves a journal in C(/var/lib/wonder-mesh). The next run goes on from there and
+    ends in the same bytes.
+requirements:
+  - systemd on the host
+  - Go on the controller, when O(program) must be built
+extends_documentation_fragment:
+  - ansible.builtin.action_common_attributes
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Shows the very diff that the run would show. The checker runs too, on copies, when what it needs is on the host.
+  diff_mode:
+    support: full
+    details:
+      - Secret files and programs are shown by name only.
+  platform:
+    platforms: posix
+options:
+  name:
+    description:
+      - The name of the daemon. What was applied is remembered under it in C(/var/lib/wonder-mesh).
+    type: str
+    required: true
+  state:
+    description:
+      - V(started) enables and starts the first of O(units), V(stopped) disables and stops it.
+      - V(absent) stops it and removes all that was put on the host. Directories with O(directories[].data) stay
+        unless O(remove_data).
+    type: str
+    choices: [absent, started, stopped]
+    default: started
+  user:
+    description:
+      - The system user that the daemon runs as. It is created when there is none. Empty for root.
+    type: str
+    default: ""
+  home:
+    description:
+      - The home directory in the user's entry. It is not created.
+    type: path
+    default: /nonexistent
+  program:
+    description:
+      - The program to install in C(/usr/local/bin), one of those in C(programs/). The controller builds it for the
+        host's architecture when its cache has none, and sends it when the host's copy differs.
+    type: str
+    default: ""
+  version:
+    description:
+      - The version of O(program), for those who want to see it named. Another one than the pinned one is refused.
+    type: str
+    default: ""
+  directories:
+    description:
+      - Directories of the daemon. A parent must come before what is in it.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: The directory.
+        type: path
+        required: true
+      mode:
+        description: Its mode, quoted, in octal.
+        type: str
+        default: "0755"
+      owner:
+        description: Its owner.
+        type: str
+        default: root
+      group:
+        description: Its group.
+        type: str
+        default: root
+      data:
+        description:
+          - The daemon keeps its own data in it. A checker gets a copy; a new version of the program starts after a
+            copy was made, which goes back together with the old program; O(state=absent) leaves it alone.
+        type: bool
+        default: false
+  files:
+    description:
+      - Files of the daemon. Give one of O(files[].template), O(files[].content) and O(files[].source).
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: The file.
+        type: path
+        required: true
+      template:
+        description: A template of the role or the play.
+        type: str
+      content:
+        description: The content itself.
+        type: str
+      source:
+        description: A file on the controller.
+        type: str
+      sha256:
+        description: The hash of the content, when it is sent apart. The action plugin fills it in.
+        type: str
+      label:
+        description: What a diff shows instead of the content. The action plugin fills it in.
+        type: str
+        default: ""
+      mode:
+        description: Its mode, quoted, in octal.
+        type: str
+        default: "0644"
+      owner:
+        description: Its owner.
+        type: str
+        default: root
+      group:
+        description: Its group.
+        type: str
+        default: root
+      secret:
+        description:
+          - Whether the content is a secret. It then is in no diff, no argument and no log, and travels as a file, only
+            when the host's copy differs.
+        type: bool
+        default: false
+      on_change:
+        description: What a new content asks of the running daemon.
+        type: str
+        choices: [none, reload, restart]
+        default: restart
+  units:
+    description:
+      - Templates of the units, named as the unit with C(.j2) behind it. The first is the one that is enabled and
+        started; others are stopped when it is started anew, as the service behind a socket must be.
+    type: list
+    elements: str
+    required: true
+  check:
+    description:
+      - The command that judges a new configuration, run as O(user) in a transient unit without network. It sees
+        O(directories) as they will be, the new files in place, with copies of those that hold data; so it is given the
+        real paths.
+    type: list
+    elements: str
+    default: []
+  ready:
+    description:
+      - How to tell that the daemon is ready once its unit is active.
+    type: dict
+    default: {}
+    suboptions:
+      url:
+        description: An http address on the host that answers 200.
+        type: str
+      socket:
+        description: A Unix socket that accepts a connection.
+        type: path
+      timeout:
+        description: How long to wait, in seconds.
+        type: int
+        default: 30
+  remove_data:
+    description:
+      - Whether O(state=absent) removes the daemon's data too.
+    type: bool
+    default: false
+  binaries:
+    description:
+      - The program's files by architecture (as C(uname -m) has it). The action plugin fills it in.
+    type: dict
+    default: {}
+  uploads:
+    description:
+      - Files on the host with contents that it lacked, by hash. The action plugin fills it in.
+    type: dict
+    default: {}
+"""
+
+EXAMPLES = r"""
+- name: Run Headscale
+  wonder.mesh.daemon:
+    name: headscale
+    program: headscale
+    user: headscale
+    directories:
+      - {path: /etc/headscale, mode: "0750", group: headscale}
+      - {path: /var/lib/headscale, mode: "0700", owner: headscale, group: headscale, data: true}
+    files:
+      - {path: /etc/headscale/config.yaml, template: config.yaml.j2, mode: "0640", group: headscale}
+    units:
+      - headscale.service.j2
+    check: [headscale, configtest, -c, /etc/headscale/config.yaml]
+    ready:
+      url: http://127.0.0.1:8080/health
+
+- name: Take Headscale off the host, but keep its database and keys
+  wonder.mesh.daemon:
+    name: headscale
+    program: headscale
+    directories:
+      - {path: /var/lib/headscale, data: true}
+    units:
+      - headscale.service.j2
+    state: absent
+"""
+
+RETURN = r"""
+restarted:
+  description: Whether the daemon was (or, in check mode, would be) started anew.
+  returned: success
+  type: bool
+  sample: false
+reloaded:
+  description: Whether the daemon was (or would be) told to read its configuration again.
+  returned: success
+  type: bool
+  sample: true
+machine:
+  description: The host's architecture, as C(uname -m) has it.
+  returned: always
+  type: str
+  sample: x86_64
+missing:
+  description: The hashes of contents that must be sent before the change can be made. For the action plugin.
+  returned: when something must be sent
+  type: list
+  elements: str
+  sample: []
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import platform
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.wonder.mesh.plugins.module_utils._checker import check
+from ansible_collections.wonder.mesh.plugins.module_utils._daemon import Applied, Daemon, DaemonError, Difference, plan
+from ansible_collections.wonder.mesh.plugins.module_utils._files import Directory, File, FileError
+from ansible_collections.wonder.mesh.plugins.module_utils._removal import Removal
+from ansible_collections.wonder.mesh.plugins.module_utils._systemd import Systemd, SystemdError
+from ansible_collections.wonder.mesh.plugins.module_utils._transaction import Transaction, finish
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator
+
+INSTALL = "/usr/local/bin"
+UNITS = "/etc/systemd/system"
+LOCK = "/run/wonder-mesh.lock"
+
+
+def wanted(params: dict[str, t.Any], machine: str) -> Daemon:
+    """The daemon that the module's parameters describe."""
+    files = [_file(each) for each in params["files"]]
+    for binary in params["binaries"].get(machine, []):
+        path = os.path.join(INSTALL, binary["name"])
+        files.append(File(path, 0o755, "root", "root", binary["sha256"], label=binary["label"]))
+    return Daemon(
+        name=params["name"],
+        state=params["state"],
+        user=params["user"],
+        home=params["home"],
+        units=tuple(params["units"]),
+        directories=tuple(
+            Directory(each["path"], int(each["mode"], 8), each["owner"], each["group"], each["data"])
+            for each in params["directories"]
+        ),
+        files=tuple(files),
+        check=tuple(params["check"]),
+        ready=params["ready"],
+    )
+
+
+def _file(each: dict[str, t.Any]) -> File:
+    content = None if each["content"] is None else each["content"].encode()
+    digest = each["sha256"] if content is None else hashlib.sha256(content).hexdigest()
+    return File(
+        path=each["path"],
+        mode=int(each["mode"], 8),
+        owner=each["owner"],
+        group=each["group"],
+        sha256=digest,
+        content=content,
+        secret=each["secret"],
+        effect=each["on_change"],
+        label=each["label"],
+    )
+
+
+def converge(module: AnsibleModule, daemon: Daemon, systemd: Systemd) -> dict[str, t.Any]:
+    """Compare and act; the module's result."""
+    applied = Applied.load(daemon)
+    todo = plan(daemon, applied, systemd.state(daemon.unit))
+    result = _result(todo.differences) | {"restarted": todo.restart, "reloaded": todo.reload}
+    uploads = module.params["uploads"]
+    missing = todo.missing(uploads)
+    if module.check_mode:
+        # What the checker needs must be there already; to judge more, a check would have to write.
+        if todo.files and not missing and not todo.create_user and not todo.directories:
+            check(daemon, uploads, module.run_command)
+    elif missing:
+        result["missing"] = missing
+    elif todo.differences or todo.restart or todo.reload:
+        Transaction(daemon, todo, applied, uploads, systemd, module.run_command).run()
+    else:
+        finish(daemon)
+    return result
+
+
+def remove(module: AnsibleModule, daemon: Daemon, systemd: Systemd) -> dict[str, t.Any]:
+    """Take the daemon away; the module's result."""
+    state = systemd.state(daemon.unit)
+    removal = Removal(daemon, Applied.load(daemon), state, module.params["remove_data"])
+    result = _result(removal.differences) | {"restarted": False, "reloaded": False}
+    if result["changed"] and not module.check_mode:
+        removal.run(systemd, module.run_command)
+    return result
+
+
+def _result(differences: list[Difference]) -> dict[str, t.Any]:
+    diff = [
+        {"before_header": each.header, "after_header": each.header, "before": each.before, "after": each.after}
+        for each in differences
+    ]
+    return {"changed": bool(differences), "diff": diff}
+
+
+@contextlib.contextmanager
+def _only_run() -> Iterator[None]:
+    """Keep two runs from working on one host at once: the second waits for the first one's transaction."""
+    with open(LOCK, "w", encoding="utf-8") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "name": {"type": "str", "required": True},
+            "state": {"type": "str", "choices": ["absent", "started", "stopped"], "default": "started"},
+            "user": {"type": "str", "default": ""},
+            "home": {"type": "path", "default": "/nonexistent"},
+            "program": {"type": "str", "default": ""},
+            "version": {"type": "str", "default": ""},
+            "directories": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "path": {"type": "path", "required": True},
+                    "mode": {"type": "str", "default": "0755"},
+                    "owner": {"type": "str", "default": "root"},
+                    "group": {"type": "str", "default": "root"},
+                    "data": {"type": "bool", "default": False},
+                },
+            },
+            "files": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "path": {"type": "path", "required": True},
+                    "template": {"type": "str"},
+                    "content": {"type": "str"},
+                    "source": {"type": "str"},
+                    "sha256": {"type": "str"},
+                    "label": {"type": "str", "default": ""},
+                    "mode": {"type": "str", "default": "0644"},
+                    "owner": {"type": "str", "default": "root"},
+                    "group": {"type": "str", "default": "root"},
+                    "secret": {"type": "bool", "default": False, "no_log": False},
+                    "on_change": {"type": "str", "choices": ["none", "reload", "restart"], "default": "restart"},
+                },
+            },
+            "units": {"type": "list", "elements": "str", "required": True},
+            "check": {"type": "list", "elements": "str", "default": []},
+            "ready": {
+                "type": "dict",
+                "default": {},
+                "options": {
+                    "url": {"type": "str"},
+                    "socket": {"type": "path"},
+                    "timeout": {"type": "int", "default": 30},
+                },
+            },
+            "remove_data": {"type": "bool", "default": False},
+            "binaries": {"type": "dict", "default": {}},
+            "uploads": {"type": "dict", "default": {}},
+        },
+        supports_check_mode=True,
+        no_log=True,  # whole configurations are among the arguments: keep them out of the host's journal
+    )
+    os.umask(0o077)
+    machine = platform.machine()
+    if module.params["program"] and machine not in module.params["binaries"] and module.params["state"] != "absent":
+        module.exit_json(changed=False, machine=machine, missing=["program"])
+    daemon = wanted(module.params, machine)
+    systemd = Systemd(module.run_command)
+    try:
+        with _only_run():
+            act = remove if daemon.state == "absent" else converge
+            result = act(module, daemon, systemd)
+    except (DaemonError, FileError, SystemdError, OSError) as exc:
+        module.fail_json(msg=str(exc), machine=machine)
+    module.exit_json(machine=machine, **result)
+
+
+if __name__ == "__main__":
+    main()
