@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: MIT
+
+# This module util is private to the collection: it may change in any release.
+
+"""Headscale's REST API, spoken on the coordinator's loopback with an API key that never leaves that host."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import time
+import typing as t
+import urllib.parse
+
+from ansible_collections.wonder.mesh.plugins.module_utils._files import write_atomically
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable
+
+    RunCommand = Callable[..., tuple[int, str, str]]
+
+KEY_FILE = "/var/lib/wonder-mesh/headscale/api_key.json"
+KEY_LIFETIME = 90  # days
+KEY_RENEWAL = 30  # days before its end
+DAY = 24 * 60 * 60
+
+# Shared by the modules that speak to Headscale.
+ARGUMENTS: dict[str, t.Any] = {
+    "url": {"type": "str", "default": "http://127.0.0.1:8080"},
+    "binary": {"type": "path", "default": "/usr/local/bin/headscale"},
+    "config": {"type": "path", "default": "/etc/headscale/config.yaml"},
+}
+
+
+class HeadscaleError(Exception):
+    """Headscale refused, or does not answer; the message holds no key."""
+
+
+class ApiError(HeadscaleError):
+    """Headscale's own answer to a request that it refused."""
+
+    def __init__(self, status: int, message: str, request: str) -> None:
+        super().__init__(f"Headscale answered {request} with {status}: {message}")
+        self.status = status
+
+
+class Headscale:
+    """A connection to one Headscale. ``may_write`` is false in check mode: then no key is made."""
+
+    def __init__(self, run_command: RunCommand, params: t.Mapping[str, t.Any], *, may_write: bool) -> None:
+        self._run_command = run_command
+        self._url = urllib.parse.urlsplit(params["url"])
+        self._binary = params["binary"]
+        self._config = params["config"]
+        self._may_write = may_write
+
+    def is_installed(self) -> bool:
+        """Whether there is something to ask: on a bare host, in check mode, there is not."""
+        return os.path.exists(self._binary) and (self._may_write or os.path.exists(KEY_FILE))
+
+    def call(self, method: str, path: str, body: t.Mapping[str, t.Any] | None = None) -> t.Any:
+        """The decoded answer to a request; ApiError when Headscale refuses it."""
+        status, answer = self._send(method, path, body, self._key())
+        if status == http.HTTPStatus.UNAUTHORIZED and self._may_write:
+            # The key in the file is of another database: a restored one, say.
+            status, answer = self._send(method, path, body, self._make_key())
+        try:
+            decoded = json.loads(answer or b"{}")
+        except ValueError:
+            decoded = {"message": answer.decode("utf-8", "replace")[:500]}
+        if status != http.HTTPStatus.OK:
+            message = decoded.get("message") or decoded.get("detail") or "no reason given"
+            raise ApiError(status, message, f"{method} {path}")
+        return decoded
+
+    def _send(self, method: str, path: str, body: t.Mapping[str, t.Any] | None, key: str) -> tuple[int, bytes]:
+        connection = http.client.HTTPConnection(self._url.hostname or "127.0.0.1", self._url.port or 80, timeout=30)
+        headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+        try:
+            connection.request(method, path, None if body is None else json.dumps(body), headers)
+            response = connection.getresponse()
+            return response.status, response.read()
+        except (OSError, http.client.HTTPException) as exc:
+            where = self._url.geturl()
+            raise HeadscaleError(
+                f"Headscale does not answer on {where}: {exc}. Is headscale.service running?"
+            ) from None
+        finally:
+            connection.close()
+
+    def _key(self) -> str:
+        """The API key of this host, made or renewed when needed."""
+        try:
+            with open(KEY_FILE, encoding="utf-8") as stream:
+                kept = json.load(stream)
+            if not self._may_write or kept["expires"] - time.time() > KEY_RENEWAL * DAY:
+                return str(kept["key"])
+        except FileNotFoundError:
+            if not self._may_write:
+                raise HeadscaleError("there is no API key yet, and check mode makes none") from None
+        except (KeyError, TypeError, ValueError):
+            if not self._may_write:
+                raise HeadscaleError(f"{KEY_FILE} is damaged; a run that is no check makes it anew") from None
+        return self._make_key()
+
+    def _make_key(self) -> str:
+        command = [self._binary, "--config", self._config, "apikeys", "create", "--expiration", f"{KEY_LIFETIME}d"]
+        rc, out, err = self._run_command(["timeout", "30", *command, "--output", "json"])
+        if rc != 0:
+            raise HeadscaleError(f"`headscale apikeys create` failed: {err.strip()}")
+        key = str(json.loads(out))
+        os.makedirs(os.path.dirname(KEY_FILE), mode=0o700, exist_ok=True)
+        expires = time.time() + KEY_LIFETIME * DAY
+        write_atomically(KEY_FILE, json.dumps({"key": key, "expires": int(expires)}).encode())
+        return key
+
+
+def canonical(text: str) -> t.Any:
+    """A policy as data, to compare it; its own text when it is not plain JSON (a person's HuJSON)."""
+    with contextlib.suppress(ValueError):
+        return json.loads(text)
+    return text

@@ -1,0 +1,257 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: MIT
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: tailscale_node
+short_description: Join a host to the mesh and bring its preferences to their wanted values
+version_added: 0.1.0
+author:
+  - The Wonder Mesh authors (@wonder-mesh)
+description:
+  - Reads the state and the preferences of the host's tailscaled and converges them, in one remote call.
+  - A node that has joined already needs no key. Only when it answers that it has not joined, the action plugin mints a
+    single-use, tagged key with a short life on O(coordinator) and hands it over inside this task, so that no variable,
+    fact, result, argument or log ever holds it.
+  - Only preferences that differ are set, so nothing else is reset and nobody has to log in again.
+extends_documentation_fragment:
+  - ansible.builtin.action_common_attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  platform:
+    platforms: posix
+options:
+  login_server:
+    description: The coordinator's public address, such as V(https://hub.example.com).
+    type: str
+    required: true
+  coordinator:
+    description: The coordinator's name in the inventory. It mints the key.
+    type: str
+    required: true
+  tags:
+    description: The tags that a new node gets. Those of an old one are the business of M(wonder.mesh.headscale_node).
+    type: list
+    elements: str
+    required: true
+  hostname:
+    description: The node's name in the mesh.
+    type: str
+    required: true
+  accept_dns:
+    description: Whether the host's resolver asks the mesh for names.
+    type: bool
+    default: true
+  accept_routes:
+    description: Whether the host uses routes that other nodes announce.
+    type: bool
+    default: false
+  advertise_routes:
+    description: The routes that the host announces.
+    type: list
+    elements: str
+    default: []
+  binary:
+    description: The C(tailscale) command.
+    type: path
+    default: /usr/local/bin/tailscale
+  socket:
+    description: The socket of the host's tailscaled.
+    type: path
+    default: /run/tailscale/tailscaled.sock
+  key_file:
+    description: The file on the host with the key to join with. The action plugin fills it in and removes the file.
+    type: path
+    default: ""
+"""
+
+EXAMPLES = r"""
+- name: Join the mesh
+  wonder.mesh.tailscale_node:
+    login_server: https://hub.example.com
+    coordinator: hub
+    hostname: mini-1
+    tags: ["tag:node", "tag:node-mini-1"]
+"""
+
+RETURN = r"""
+joined:
+  description: Whether the host is a node of the mesh.
+  returned: success
+  type: bool
+  sample: true
+addresses:
+  description: The node's addresses in the mesh, the IPv4 one first. Empty while it has not joined.
+  returned: success
+  type: list
+  elements: str
+  sample: ["100.64.0.1", "fd7a:115c:a1e0::1"]
+key:
+  description: The node's public key. Empty while it has not joined.
+  returned: success
+  type: str
+  sample: nodekey:9f8a...
+"""
+
+import os
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.wonder.mesh.plugins.module_utils._tailscale import Tailscale, TailscaleError
+
+# A wanted preference: how `tailscale debug prefs` names it, and the flag of `tailscale set`.
+FLAGS = {
+    "Hostname": "hostname",
+    "CorpDNS": "accept-dns",
+    "RouteAll": "accept-routes",
+    "AdvertiseRoutes": "advertise-routes",
+    "AutoUpdate.Check": "update-check",
+    "AutoUpdate.Apply": "auto-update",
+}
+# `tailscale up` does not know these two.
+ONLY_SET = ("AutoUpdate.Check", "AutoUpdate.Apply")
+
+
+def wanted_preferences(params: dict[str, t.Any]) -> dict[str, t.Any]:
+    return {
+        "Hostname": params["hostname"],
+        "CorpDNS": params["accept_dns"],
+        "RouteAll": params["accept_routes"],
+        "AdvertiseRoutes": sorted(params["advertise_routes"]),
+        # The program is pinned and put there by us: it must not replace itself.
+        "AutoUpdate.Check": False,
+        "AutoUpdate.Apply": False,
+    }
+
+
+def current_preferences(preferences: dict[str, t.Any]) -> dict[str, t.Any]:
+    update = preferences.get("AutoUpdate") or {}
+    return {
+        "Hostname": preferences.get("Hostname") or "",
+        "CorpDNS": bool(preferences.get("CorpDNS")),
+        "RouteAll": bool(preferences.get("RouteAll")),
+        "AdvertiseRoutes": sorted(preferences.get("AdvertiseRoutes") or []),
+        "AutoUpdate.Check": bool(update.get("Check")),
+        "AutoUpdate.Apply": bool(update.get("Apply")),
+    }
+
+
+def flag(preference: str, value: t.Any) -> str:
+    text = ",".join(value) if isinstance(value, list) else str(value).lower() if isinstance(value, bool) else value
+    return f"--{FLAGS[preference]}={text}"
+
+
+class Node:
+    """The host as a node: what it is, what differs, and how to get there."""
+
+    def __init__(self, tailscale: Tailscale, params: dict[str, t.Any]) -> None:
+        self._tailscale = tailscale
+        self._params = params
+        self._status = tailscale.status()
+        preferences = tailscale.preferences()
+        self._server = preferences.get("ControlURL") or ""
+        self._before = current_preferences(preferences)
+        self._after = wanted_preferences(params)
+
+    @property
+    def joined(self) -> bool:
+        """Whether it is a node. One that cannot reach its coordinator still is: it has its key."""
+        return bool(self._status.get("HaveNodeKey")) and self._status["BackendState"] != "NeedsLogin"
+
+    @property
+    def stopped(self) -> bool:
+        return self.joined and self._status["BackendState"] == "Stopped"
+
+    @property
+    def changed(self) -> bool:
+        return not self.joined or self.stopped or self._before != self._after
+
+    def refuse_other_mesh(self) -> None:
+        if self.joined and self._server.rstrip("/") != self._params["login_server"].rstrip("/"):
+            raise TailscaleError(
+                f"the host is a node of {self._server}, and should be one of {self._params['login_server']}. "
+                "To move it, run `tailscale logout` on it and then this playbook again."
+            )
+
+    def converge(self) -> None:
+        """Join, start or set what differs."""
+        different = [name for name, value in self._after.items() if self._before[name] != value]
+        if not self.joined:
+            flags = [flag(name, value) for name, value in self._after.items() if name not in ONLY_SET]
+            server, key_file = self._params["login_server"], self._params["key_file"]
+            self._tailscale.up(["--reset", f"--login-server={server}", f"--auth-key=file:{key_file}", *flags])
+            different = list(ONLY_SET)
+        elif self.stopped:
+            self._tailscale.up([])
+        if different:
+            self._tailscale.set([flag(name, self._after[name]) for name in different])
+        self._status = self._tailscale.status()
+
+    def result(self) -> dict[str, t.Any]:
+        return {
+            "joined": self.joined,
+            "addresses": self._status.get("TailscaleIPs") or [],
+            "key": (self._status.get("Self") or {}).get("PublicKey") or "",
+        }
+
+    def diff(self) -> dict[str, str]:
+        server = self._params["login_server"]
+        return {
+            "before_header": "the node",
+            "after_header": "the node",
+            "before": _text(self._server if self.joined else "no mesh", self._before, not self.stopped and self.joined),
+            "after": _text(server, self._after, True),
+        }
+
+
+def _text(server: str, preferences: dict[str, t.Any], running: bool) -> str:
+    lines = [f"node of: {server}", f"running: {'yes' if running else 'no'}"]
+    lines += [flag(name, value).lstrip("-").replace("=", ": ", 1) for name, value in preferences.items()]
+    return "\n".join(lines) + "\n"
+
+
+def converge(module: AnsibleModule) -> dict[str, t.Any]:
+    """Read, compare, act; the module's result. Without a key, one that must join is left as it is."""
+    if module.check_mode and not os.path.exists(module.params["socket"]):
+        return {"changed": True, "joined": False, "addresses": [], "key": ""}
+    node = Node(Tailscale(module.run_command, module.params["binary"], module.params["socket"]), module.params)
+    node.refuse_other_mesh()
+    result = {"changed": node.changed, "diff": node.diff()}
+    if node.changed and not module.check_mode and (node.joined or module.params["key_file"]):
+        node.converge()
+    return result | node.result()
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "login_server": {"type": "str", "required": True},
+            "coordinator": {"type": "str", "required": True},
+            "tags": {"type": "list", "elements": "str", "required": True},
+            "hostname": {"type": "str", "required": True},
+            "accept_dns": {"type": "bool", "default": True},
+            "accept_routes": {"type": "bool", "default": False},
+            "advertise_routes": {"type": "list", "elements": "str", "default": []},
+            "binary": {"type": "path", "default": "/usr/local/bin/tailscale"},
+            "socket": {"type": "path", "default": "/run/tailscale/tailscaled.sock"},
+            "key_file": {"type": "path", "default": "", "no_log": False},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        result = converge(module)
+    except (TailscaleError, ValueError) as exc:
+        module.fail_json(msg=str(exc))
+    finally:
+        if module.params["key_file"] and os.path.exists(module.params["key_file"]):
+            os.unlink(module.params["key_file"])
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
