@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# All tests, or some parts of them:  ./test.sh [lint|unit|fleet|bench]...
+# It installs what it needs, runs every part even when one before it failed, and says at the end which did.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+. tools/packages.sh
+. tools/venv.sh
+
+PARTS=(lint unit fleet)
+compgen -G "tests/bench/test_*.py" >/dev/null && PARTS+=(bench)
+
+lint() {
+    mesh_packages lint && tests/lint.sh
+}
+unit() {
+    pytest tests/unit
+}
+fleet() {
+    mesh_packages fleet && pytest tests/fleet
+}
+bench() {
+    mesh_packages fleet && pytest tests/bench
+}
+
+wanted=("$@")
+[ $# -gt 0 ] || wanted=("${PARTS[@]}")
+for part in "${wanted[@]}"; do
+    [[ $part =~ ^(lint|unit|fleet|bench)$ ]] || {
+        echo "test.sh: there is no part '$part'. Usage: ./test.sh [lint|unit|fleet|bench]..." >&2
+        exit 2
+    }
+done
+
+mesh_packages lint
+mesh_venv dev
+PATH=$PWD/.venv/bin:$PATH
+export PATH LC_ALL=C.UTF-8 # Ansible wants an UTF-8 locale, and a bare machine has none set
+for name in "${!ANSIBLE_@}"; do
+    unset "$name" # the settings of the person at the keyboard are not under test
+done
+
+table='' passed=0 failed=0
+for part in "${wanted[@]}"; do
+    printf '\n== %s ==\n' "$part"
+    started=$SECONDS
+    if "$part"; then
+        verdict=ok passed=$((passed + 1))
+    else
+        verdict=FAILED failed=$((failed + 1))
+    fi
+    took=$((SECONDS - started))
+    echo "== $part: $verdict after $took s =="
+    table+=$(printf '%-6s  %-6s  %5d s' "$part" "$verdict" "$took")$'\n'
+done
+
+printf '\n%sparts: %d passed, %d failed\n' "$table" "$passed" "$failed"
+[ "$failed" = 0 ]

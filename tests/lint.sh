@@ -1,0 +1,91 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# All linters, two at a time; ./test.sh lint calls this with the dev venv on PATH. None of them needs the network.
+# One line for each that is content, all that it said for each that is not.
+# shellcheck disable=SC2317 # the linters are called by the names in the list at the end
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+JOBS=2
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+ansible_lint() { ansible-lint --nocolor -q; }
+antsibull_changelog() { antsibull-changelog lint; }
+antsibull_docs() { antsibull-docs lint-collection-docs --plugin-docs .; }
+mypy_strict() { mypy; }
+ruff_check() { ruff check --quiet --output-format concise .; }
+ruff_format() { ruff format --check --diff --quiet .; }
+yaml_lint() { yamllint --strict .; }
+
+shell_check() { # every shell script, by its first line or its shellcheck comment, tracked or not yet
+    local file head scripts=()
+    while IFS= read -r -d '' file; do
+        if [ -f "$file" ] && [ ! -L "$file" ] && IFS= read -r head <"$file" 2>/dev/null &&
+            [[ $head =~ ^#!.*[/\ ](ba)?sh( |$) || $head == "# shellcheck shell="* ]]; then
+            scripts+=("$file")
+        fi
+    done < <(git ls-files -z --cached --others --exclude-standard)
+    shellcheck "${scripts[@]}"
+}
+
+validate_modules() { # of ansible-test: documentation and argument specification of each module agree
+    local validator said
+    validator=$(python -c 'import ansible_test, pathlib; print(pathlib.Path(ansible_test.__path__[0]))')
+    validator+=/_util/controller/sanity/validate-modules/validate.py
+    export PYTHONPATH=$PWD/collections ANSIBLE_COLLECTIONS_PATH=$PWD/collections
+    cd collections/ansible_collections/wonder/mesh
+    said=$(python "$validator" --collection ansible_collections/wonder/mesh --arg-spec plugins/modules/*.py 2>&1) || true
+    # Our licence is MIT, so its wish for the GPL's header is the one line that does not count.
+    ! grep -v missing-gplv3-license <<<"$said" | grep .
+}
+
+installed_collection() { # what a user gets: built, installed outside the checkout, and its playbooks resolve
+    ansible-galaxy collection build --output-path "$work/built" >/dev/null
+    mkdir "$work/elsewhere"
+    cd "$work/elsewhere"
+    export ANSIBLE_COLLECTIONS_PATH=$PWD ANSIBLE_HOME=$work/home
+    ansible-galaxy collection install --offline --collections-path "$PWD" "$work"/built/*.tar.gz >/dev/null
+    ansible-playbook --syntax-check --inventory localhost, wonder.mesh.site
+}
+
+run() { # FUNCTION: its output and its time in files, its status as ours
+    local started=${EPOCHREALTIME/[.,]/} status tenths
+    set +e # so that set -e holds inside: it does not where a status is asked for
+    (
+        set -e
+        "$1"
+    ) >"$work/$1.log" 2>&1 </dev/null
+    status=$?
+    tenths=$(((${EPOCHREALTIME/[.,]/} - started) / 100000))
+    echo "$((tenths / 10)).$((tenths % 10))" >"$work/$1.time"
+    return "$status"
+}
+
+declare -A names=()
+failed=0
+collect() { # wait for one of them to end, and tell
+    local pid name status=0 took
+    wait -n -p pid "${!names[@]}" || status=$?
+    name=${names[$pid]}
+    unset "names[$pid]"
+    took=$(<"$work/$name.time")
+    if [ "$status" = 0 ]; then
+        echo "ok ${name//_/-} ($took s)"
+    else
+        failed=1
+        echo "FAILED ${name//_/-} ($took s)"
+        cat "$work/$name.log"
+    fi
+}
+
+for name in ansible_lint mypy_strict antsibull_docs installed_collection validate_modules antsibull_changelog shell_check \
+    yaml_lint ruff_check ruff_format; do
+    [ "${#names[@]}" -lt "$JOBS" ] || collect
+    run "$name" &
+    names[$!]=$name
+done
+while [ "${#names[@]}" -gt 0 ]; do
+    collect
+done
+exit "$failed"
