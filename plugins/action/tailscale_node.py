@@ -48,7 +48,7 @@ class ActionModule(ActionBase):
             module_name="wonder.mesh.tailscale_node", module_args=arguments, task_vars=variables
         )
         answer.pop("invocation", None)
-        if answer.get("joined"):
+        if "joined" in answer:
             # For later plays: the responder's addresses, and which key is this host's in Headscale.
             answer["ansible_facts"] = {"tailscale_node": {"addresses": answer["addresses"], "key": answer["key"]}}
         return answer

@@ -167,7 +167,7 @@ def _file_differences(file: File, found: Found) -> list[Difference]:
         differences.append(
             Difference(file.path, _shown_before(file, found), _shown_after(file), file=file, found=found)
         )
-    if found.summary != file.summary:
+    if found.summary != file.summary and found.kind != "absent":
         # The content's difference, if there is one, already carries the file.
         carrier = None if differences else file
         header = f"{file.path} (attributes)"

@@ -83,11 +83,11 @@ class Systemd:
         """Stop the units and wait until they are down. Units that systemd does not know are down."""
         self._call("stop", "--", *units, accept=(0, UNKNOWN_UNIT))
 
-    def last_words(self, unit: str, lines: int = 12) -> str:
-        """The newest lines of the unit's journal, for an error message."""
+    def last_words(self, unit: str, lines: int = 6, width: int = 300) -> str:
+        """The newest lines of the unit's journal, each cut to ``width`` characters, for an error message."""
         command = ["timeout", "20", "journalctl", "--no-pager", "--output=cat", f"--lines={lines}", f"--unit={unit}"]
         _rc, out, _err = self._run_command(command)
-        return out.strip()
+        return "\n".join(line[:width] for line in out.strip().splitlines())
 
     def _call(self, verb: str, *arguments: str, accept: tuple[int, ...] = (0,)) -> str:
         rc, out, err = self._run_command(_bounded(verb, *arguments))

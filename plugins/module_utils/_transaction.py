@@ -30,6 +30,7 @@ from ansible_collections.wonder.mesh.plugins.module_utils._files import (
 )
 from ansible_collections.wonder.mesh.plugins.module_utils._journal import Journal
 from ansible_collections.wonder.mesh.plugins.module_utils._ready import wait_until_ready
+from ansible_collections.wonder.mesh.plugins.module_utils._systemd import SystemdError
 
 if t.TYPE_CHECKING:
     from ansible_collections.wonder.mesh.plugins.module_utils._systemd import RunCommand, Systemd
@@ -60,7 +61,7 @@ class Transaction:
         self._journal = left or Journal(
             daemon.state_directory, os.urandom(8).hex(), plan.unit.enabled, plan.unit.running
         )
-        self._swapped = left is not None  # a killed run may have come that far
+        self._swapped = self._stopped = left is not None  # a killed run may have come that far
 
     def run(self) -> None:
         """Bring the daemon to its wanted state. On failure the previous state is back when DaemonError is raised."""
@@ -97,8 +98,8 @@ class Transaction:
         program_changes = any(file.label and self._journal.files[file.path] for file in self._plan.files)
         if program_changes and any(each.data for each in self._daemon.directories):
             # A new version may change its data in a way that the old one cannot read.
+            self._swapped = self._stopped = True
             self._systemd.stop(*self._daemon.units)
-            self._swapped = True
             for directory in self._daemon.directories:
                 if directory.data:
                     self._journal.save_data(directory.path, self._run_command)
@@ -119,6 +120,7 @@ class Transaction:
             return
         restarts = self._plan.unit.restarts
         if self._plan.restart or self._plan.unit.active != "active":
+            self._stopped = True
             self._systemd.restart(unit, *self._daemon.units[1:])
             restarts = 0
         elif self._plan.reload:
@@ -151,7 +153,7 @@ class Transaction:
             ) from cause
         self._journal.close()
         said = f" The daemon's last words:\n{words}" if words else ""
-        raise DaemonError(f"{cause}. {state}{said}") from cause
+        raise DaemonError(f"{str(cause).rstrip('.')}. {state}{said}") from cause
 
     def _restore(self) -> str:
         journal, unit = self._journal, self._daemon.unit
@@ -171,9 +173,21 @@ class Transaction:
         if not journal.running:
             return "The previous state was put back; the daemon did not run before, and does not run now."
         self._systemd.enable(unit, journal.enabled)
+        self._resume(unit)
+        return f"The previous state was put back, and {self._daemon.name} runs with it."
+
+    def _resume(self, unit: str) -> None:
+        """Let the daemon run with what was put back; one that only refused to reload keeps its streams."""
+        state = self._systemd.state(unit)
+        if not self._stopped and state.active == "active":
+            try:
+                self._systemd.reload(unit)
+                wait_until_ready(self._systemd, unit, self._daemon.ready, state.restarts)
+                return
+            except (DaemonError, SystemdError):
+                pass  # then it must start anew
         self._systemd.restart(unit, *self._daemon.units[1:])
         wait_until_ready(self._systemd, unit, self._daemon.ready, 0)
-        return f"The previous state was put back, and {self._daemon.name} runs with it."
 
     def _touches_units(self, paths: t.Iterable[str]) -> bool:
         return any(path.startswith("/etc/systemd/system/") for path in paths)

@@ -268,7 +268,6 @@ if t.TYPE_CHECKING:
 
 INSTALL = "/usr/local/bin"
 UNITS = "/etc/systemd/system"
-LOCK = "/run/wonder-mesh.lock"
 
 
 def wanted(params: dict[str, t.Any], machine: str) -> Daemon:
@@ -350,9 +349,13 @@ def _result(differences: list[Difference]) -> dict[str, t.Any]:
 @contextlib.contextmanager
 def _only_run() -> Iterator[None]:
     """Keep two runs from working on one host at once: the second waits for the first one's transaction."""
-    with open(LOCK, "w", encoding="utf-8") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
+    # A directory can be locked too, and leaves no lock file behind.
+    descriptor = os.open(UNITS, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(descriptor)
 
 
 def main() -> None:
