@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: MIT
+
+"""The controller's only half of mesh_model: gathers the inventory, and asks files, clock and DNS for the checks."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import socket
+import threading
+import time
+import typing as t
+
+from ansible.errors import AnsibleError
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.wonder.mesh.plugins.plugin_utils._inventory import OTHER_VARIABLES, Inventory
+from ansible_collections.wonder.mesh.plugins.plugin_utils._model import build_model
+from ansible_collections.wonder.mesh.plugins.plugin_utils._values import Broken, plain
+from ansible_collections.wonder.mesh.plugins.plugin_utils._world import World
+
+if t.TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+DNS_TIMEOUT = 5.0  # seconds for all names together
+
+
+class ActionModule(ActionBase):
+    """Makes the model of the whole inventory, whatever the play's hosts and --limit are; calls no host."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        result: dict[str, t.Any] = super().run(tmp, task_vars)
+        self.validate_argument_spec(argument_spec={})
+        variables = task_vars or {}
+        world = World(self._read_file, resolve, datetime.datetime.now(datetime.UTC))
+        outcome = build_model(_gather(variables["groups"], variables["hostvars"]), world)
+
+        result.update(changed=False, warnings=outcome.warnings)
+        if outcome.model is not None:
+            # The model is a fact, so that every later play and role of the run has it, --limit or not.
+            return result | {"model": outcome.model, "ansible_facts": {"mesh": outcome.model}}
+        count = len(outcome.problems)
+        title = f"The inventory has {count} mistake{'' if count == 1 else 's'}; nothing was changed:"
+        return result | {"failed": True, "msg": "\n".join([title, *outcome.problems])}
+
+    def _read_file(self, path: str) -> bytes:
+        """A file on the controller, by the playbook's directory; a vaulted one is decrypted. Raises OSError."""
+        real = self._loader.path_dwim(os.path.expanduser(path))
+        try:
+            with open(real, "rb") as stream:  # get_real_file says less well what is wrong with a file
+                stream.read(1)
+            with open(self._loader.get_real_file(real), "rb") as stream:
+                return stream.read()
+        except (AnsibleError, ValueError) as exc:  # a vault without its password, a path with a zero byte
+            raise OSError(str(exc)) from exc
+
+
+def _gather(groups: Mapping[str, Sequence[str]], hostvars: Mapping[str, Mapping[str, t.Any]]) -> Inventory:
+    return Inventory.of(groups, {host: _variables(hostvars[host]) for host in hostvars})
+
+
+def _variables(variables: Mapping[str, t.Any]) -> dict[str, t.Any]:
+    wanted = sorted(name for name in variables if name.startswith("mesh_") or name in OTHER_VARIABLES)
+    return {name: _value(variables, name) for name in wanted}
+
+
+def _value(variables: Mapping[str, t.Any], name: str) -> t.Any:
+    """The templated value; what its template raises is a mistake of the inventory like any other."""
+    try:
+        return plain(variables[name])
+    except Exception as exc:
+        return Broken(f"its template fails: {exc}")
+
+
+def resolve(names: Sequence[str], timeout: float = DNS_TIMEOUT) -> dict[str, list[str]]:
+    """The addresses of each name; none for a name that does not resolve, or not in time."""
+    found: dict[str, list[str]] = {}
+
+    def look_up(name: str) -> None:
+        try:
+            answers = socket.getaddrinfo(name, 443, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError):
+            return
+        found[name] = sorted({str(answer[4][0]) for answer in answers})
+
+    # A look-up cannot be interrupted, so each has a thread that the process does not wait for.
+    threads = [threading.Thread(target=look_up, args=(name,), daemon=True) for name in names]
+    for thread in threads:
+        thread.start()
+    until = time.monotonic() + timeout
+    for thread in threads:
+        thread.join(max(0.0, until - time.monotonic()))
+    return {name: found.get(name, []) for name in names}

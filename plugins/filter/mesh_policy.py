@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: MIT
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: mesh_policy
+short_description: Headscale's policy for the mesh
+version_added: 0.1.0
+author: The mesh project (@wonder-mesh)
+description:
+  - Makes the policy (version 2, as grants) from the model. It allows what the inventory asks for and nothing else.
+  - Every node reaches the probe port of every node; gateways reach exactly the published ports of each node;
+    C(mesh_admins) reach SSH of every node; and C(mesh_grants) come on top.
+  - Every tag in use gets an entry in C(tagOwners), without owners, since nodes get their tags from Headscale alone.
+  - C(grants) is always there. A policy without it would allow everything.
+options:
+  _input:
+    description: The model that M(wonder.mesh.mesh_model) returns.
+    type: dict
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Set the policy
+  wonder.mesh.headscale_policy:
+    policy: "{{ ansible_facts['mesh'] | wonder.mesh.mesh_policy }}"
+"""
+
+RETURN = r"""
+_value:
+  description: The policy, with C(tagOwners), C(grants) and C(nodeAttrs). The same model always gives the same bytes.
+  type: dict
+"""
+
+import typing as t
+from collections import defaultdict
+
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.wonder.mesh.plugins.plugin_utils._shape import ShapeError, check_model
+from ansible_collections.wonder.mesh.plugins.plugin_utils._types import SSH_PORT
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ansible_collections.wonder.mesh.plugins.plugin_utils._types import Model
+
+ALL_NODES = "tag:node"
+
+
+def mesh_policy(model: object) -> dict[str, t.Any]:
+    try:
+        mesh = check_model(model)
+    except ShapeError as exc:
+        raise AnsibleFilterError(f"mesh_policy: {exc}") from exc
+    return {
+        "tagOwners": {tag: [] for tag in sorted({ALL_NODES, *_tags(mesh)})},
+        "grants": [
+            {"src": [ALL_NODES], "dst": [ALL_NODES], "ip": [f"tcp:{mesh['probe_port']}"]},
+            *_to_services(mesh),
+            *_for_admins(mesh),
+            *_on_top(mesh),
+        ],
+        # A node keeps its last network map over a restart, so that the mesh outlives its control plane.
+        "nodeAttrs": [{"target": ["*"], "attr": ["cache-network-maps"]}],
+    }
+
+
+def _tags(mesh: Model) -> set[str]:
+    return {tag for host in mesh["hosts"].values() for tag in host["tags"]}
+
+
+def _to_services(mesh: Model) -> list[dict[str, list[str]]]:
+    ports: dict[str, set[int]] = defaultdict(set)
+    for service in mesh["services"]:
+        for replica in service["replicas"]:
+            ports[_selector(mesh, replica["node"])].add(replica["port"])
+    return [
+        {"src": ["tag:gateway"], "dst": [node], "ip": [f"tcp:{port}" for port in sorted(ports[node])]}
+        for node in sorted(ports)
+    ]
+
+
+def _for_admins(mesh: Model) -> list[dict[str, list[str]]]:
+    admins = [*(_selector(mesh, node) for node in mesh["admins"]["nodes"]), *mesh["admins"]["people"]]
+    return [{"src": sorted(admins), "dst": [ALL_NODES], "ip": [f"tcp:{SSH_PORT}"]}] if admins else []
+
+
+def _on_top(mesh: Model) -> list[dict[str, list[str]]]:
+    grants = [
+        {
+            "src": sorted({_selector(mesh, each) for each in grant["from"]}),
+            "dst": sorted({_selector(mesh, each) for each in grant["to"]}),
+            "ip": sorted(set(grant["ports"])),
+        }
+        for grant in mesh["grants"]
+    ]
+    return sorted(grants, key=lambda grant: (grant["src"], grant["dst"], grant["ip"]))
+
+
+def _selector(mesh: Model, name: str) -> str:
+    """A node becomes its own tag; tags and people stay."""
+    host = mesh["hosts"].get(name)
+    return f"tag:node-{host['label']}" if host else name
+
+
+class FilterModule:
+    def filters(self) -> dict[str, Callable[..., t.Any]]:
+        return {"mesh_policy": mesh_policy}

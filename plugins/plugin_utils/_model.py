@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: MIT
+
+# This plugin util is private to the collection: it may change in any release.
+
+"""The inventory made into the model, with every check across hosts: a mistake is found before the first change."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.wonder.mesh.plugins.plugin_utils import _inventory as settings
+from ansible_collections.wonder.mesh.plugins.plugin_utils._access import read_admins, read_grants
+from ansible_collections.wonder.mesh.plugins.plugin_utils._inventory import Inventory
+from ansible_collections.wonder.mesh.plugins.plugin_utils._services import check_probe_port, read_services
+from ansible_collections.wonder.mesh.plugins.plugin_utils._types import CONTROLLER, NATS
+from ansible_collections.wonder.mesh.plugins.plugin_utils._values import Problems, dns_label, dns_name, ip_address
+from ansible_collections.wonder.mesh.plugins.plugin_utils._world import (
+    World,
+    check_certificates,
+    check_names,
+    public_names,
+)
+
+if t.TYPE_CHECKING:
+    from ansible_collections.wonder.mesh.plugins.plugin_utils._types import Host, Model, Service
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """Either a model or problems, one line each; and warnings in both cases."""
+
+    model: Model | None
+    problems: list[str]
+    warnings: list[str]
+
+
+def build_model(inventory: Inventory, world: World) -> Outcome:
+    """Raises nothing, whatever the inventory holds."""
+    problems = Problems()
+    settings.check_variable_names(inventory, problems)
+    domain = settings.read_domain(inventory, problems)
+    backend = settings.read_backend(inventory, problems)
+    probe_port = settings.read_probe_port(inventory, problems)
+    dns_check = settings.read_choice(inventory, "mesh_dns_check", ("strict", "warn"), problems)
+    settings.read_choice(inventory, "mesh_verify_paths", ("warn", "strict"), problems)
+
+    _check_groups(inventory, problems)
+    coordinator = next(iter(inventory.groups["coordinator"]), None)
+    hosts = {host: _read_host(host, inventory, domain, problems) for host in inventory.members()}
+    _check_labels(inventory, problems)
+    server = _read_server(coordinator, inventory, problems)
+    if coordinator is not None:
+        settings.check_prefixes(inventory, coordinator, problems)
+        if domain is not None and server is not None:
+            settings.check_domain(domain, server, coordinator, problems)
+
+    labels = {name: host["label"] for name, host in hosts.items()}
+    services = read_services(inventory, labels, domain, server, problems)
+    check_probe_port(services, probe_port, problems)
+    admins = read_admins(inventory, problems)
+    grants = read_grants(inventory, {tag for host in hosts.values() for tag in host["tags"]}, problems)
+    warnings = _look_outside(inventory, coordinator, server, services, dns_check == "strict", world, problems)
+
+    if problems.lines or coordinator is None or domain is None:
+        return Outcome(None, problems.lines, warnings)
+    model: Model = {
+        "domain": domain,
+        "backend": backend,
+        "probe_port": probe_port,
+        "coordinator": coordinator,
+        "server_url": f"https://{server}",
+        "nodes": sorted(inventory.groups["nodes"]),
+        "gateways": sorted(inventory.groups["gateways"]),
+        "relays": sorted(inventory.groups["relays"]),
+        "strangers": sorted(inventory.groups["strangers"]),
+        "hosts": {name: hosts[name] for name in sorted(hosts)},
+        "services": services,
+        "admins": admins,
+        "grants": grants,
+    }
+    return Outcome(model, [], warnings)
+
+
+def _check_groups(inventory: Inventory, problems: Problems) -> None:
+    groups = inventory.groups
+    if len(groups["coordinator"]) != 1:
+        reason = "a mesh has exactly one coordinator"
+        problems.add("group coordinator", "hosts", groups["coordinator"], reason, "Put one public host into the group")
+    if not groups["nodes"]:
+        problems.add("group nodes", "hosts", [], "a mesh without nodes is none", "Put its members into the group nodes")
+    for group in ("gateways", "relays"):
+        for host in groups[group]:
+            if host not in groups["nodes"]:
+                reason = f"it is in {group} and not in nodes, but {group} are members too"
+                problems.add(host, "groups", inventory.groups_of(host), reason, "Add it to the group nodes")
+    if not groups["strangers"] and CONTROLLER in inventory.members():
+        reason = "without strangers the machine that runs Ansible is one, and this is its name in the proof"
+        problems.add(CONTROLLER, "inventory name", CONTROLLER, reason, "Rename the host")
+    for host in groups["strangers"]:
+        others = [group for group in inventory.groups_of(host) if group != "strangers"]
+        if others:
+            reason = "a stranger is a machine of the internet that is not ours"
+            problems.add(
+                host, "groups", ["strangers", *others], reason, "Take it out of strangers, or out of the others"
+            )
+
+
+def _check_labels(inventory: Inventory, problems: Problems) -> None:
+    taken: dict[str, str] = {}
+    for node in inventory.groups["nodes"]:
+        label = dns_label(node)
+        if label is None:
+            reason = "it gives no DNS label (letters, digits and dashes, at most 63)"
+            problems.add(node, "inventory name", node, reason, "Rename the host")
+        elif taken.setdefault(label, node) != node:
+            reason = f"{taken[label]} gives the same DNS label, {label}"
+            problems.add(node, "inventory name", node, reason, "Rename one of the two")
+
+
+def _read_host(name: str, inventory: Inventory, domain: str | None, problems: Problems) -> Host:
+    groups = inventory.groups_of(name)
+    label = dns_label(name) or ""
+    address = _read_address(name, groups, inventory, problems)
+    nat = inventory.get(name, "mesh_nat", problems)
+    if nat is not None and nat not in NATS:
+        problems.add(name, "mesh_nat", nat, "there is no such kind", f"Use {', '.join(NATS)}")
+    home = inventory.get(name, "mesh_home", problems)
+    if isinstance(home, int) and not isinstance(home, bool):
+        home = str(home)
+    if home is not None and (not isinstance(home, str) or not home):
+        problems.add(name, "mesh_home", home, "it must be a name", "Set it to the name of the site, or leave it out")
+    tun = inventory.get(name, "tailscaled_tun", problems)
+    if tun is not None and not isinstance(tun, bool):
+        problems.add(name, "tailscaled_tun", tun, "it is neither true nor false", "Use true or false")
+    elif tun is False and "gateways" in groups:
+        reason = "a gateway without TUN comes later: Caddy reaches nodes through the host's own network"
+        problems.add(name, "tailscaled_tun", tun, reason, "Use true, or another gateway")
+    tags = {"tag:node", f"tag:node-{label}"} if "nodes" in groups else set()
+    if tags:
+        tags |= {tag for group, tag in (("gateways", "tag:gateway"), ("relays", "tag:relay")) if group in groups}
+    return {
+        "name": name,
+        "label": label,
+        "dns": f"{label}.{domain}",
+        "groups": groups,
+        "public_address": address,
+        "home": home,
+        "nat": nat or ("public" if address else "auto"),
+        "tun": tun is not False,
+        "tags": sorted(tags),
+    }
+
+
+def _read_address(name: str, groups: list[str], inventory: Inventory, problems: Problems) -> str | None:
+    value = inventory.get(name, "mesh_public_address", problems)
+    if value is None:
+        if "gateways" in groups and "coordinator" not in groups:
+            reason = "a gateway takes traffic from the internet, so it needs an address there"
+            problems.add(name, "mesh_public_address", None, reason, "Set it to the host's public address or name")
+        return None
+    address = ip_address(value)
+    found = str(address) if address else dns_name(value)
+    if found is None:
+        fix = "Set it like 203.0.113.11 or edge.example.com"
+        problems.add(name, "mesh_public_address", value, "it is neither an IP address nor a DNS name", fix)
+    return found
+
+
+def _read_server(coordinator: str | None, inventory: Inventory, problems: Problems) -> str | None:
+    """The coordinator's public name, which is the host of Headscale's server_url."""
+    if coordinator is None:
+        return None
+    value = inventory.get(coordinator, "mesh_public_address", problems)
+    server = dns_name(value)
+    if value is None or ip_address(value):
+        reason = "nodes call the coordinator by an https URL, so it needs a DNS name"
+        problems.add(coordinator, "mesh_public_address", value, reason, "Set it to a name, like hub.example.com")
+    return server
+
+
+def _look_outside(
+    inventory: Inventory,
+    coordinator: str | None,
+    server: str | None,
+    services: list[Service],
+    strict: bool,
+    world: World,
+    problems: Problems,
+) -> list[str]:
+    """Certificates and DNS. Returns the warnings."""
+    served = {service["host"]: f"{service['name']} in mesh_services" for service in services}
+    gateways = inventory.groups["gateways"]
+    for host in dict.fromkeys([*([coordinator] if coordinator else []), *gateways]):
+        names = [server] if host == coordinator and server else []
+        names += sorted(served) if host in gateways else []
+        check_certificates(inventory, host, names, world, problems)
+    names_to_check, gateway_names = public_names(inventory, coordinator, served, problems)
+    return check_names(names_to_check, gateway_names, world, strict, problems)

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: MIT
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+import pytest
+
+from ansible_collections.wonder.mesh.plugins.plugin_utils._values import Broken
+from tests.unit.plugins.plugin_utils.mesh_world import GROUPS, HELLO, build
+
+
+def service(**changes: t.Any) -> dict[str, t.Any]:
+    return {key: value for key, value in {**HELLO, **changes}.items() if value is not None}
+
+
+def on(host: str, **variables: t.Any) -> dict[str, t.Any]:
+    return {"hosts": {host: variables}}
+
+
+def everywhere(**variables: t.Any) -> dict[str, t.Any]:
+    return {"everywhere": variables}
+
+
+def groups(**changes: t.Any) -> dict[str, t.Any]:
+    return {"groups": changes}
+
+
+MISTAKES: dict[str, tuple[dict[str, t.Any], str]] = {
+    "no coordinator": (groups(coordinator=[]), r"group coordinator: hosts: .*exactly one coordinator"),
+    "two coordinators": (groups(coordinator=["hub", "nas"]), r'group coordinator: hosts: found \["hub", "nas"\]'),
+    "no nodes": (groups(nodes=[], gateways=[]), "group nodes: hosts: .*a mesh without nodes"),
+    "no domain": (everywhere(mesh_domain=None), "all: mesh_domain: found nothing: it must be a DNS name"),
+    "odd domain": (everywhere(mesh_domain="my mesh"), "all: mesh_domain: .*must be a DNS name"),
+    "short domain": (everywhere(mesh_domain="mesh"), "all: mesh_domain: .*must be a DNS name"),
+    "domain equal": (everywhere(mesh_domain="hub.example.com"), "hub: mesh_domain: .*equal to the coordinator's name"),
+    "domain above": (everywhere(mesh_domain="example.com"), r"hub: mesh_domain: .*a parent of .* mesh\.example\.com"),
+    "two domains": (on("nas", mesh_domain="b.example.com"), r"mesh_domain: found .*but the mesh has one\. Set it once"),
+    "no server name": (on("hub", mesh_public_address=None), "hub: mesh_public_address: .*needs a DNS name"),
+    "server literal": (on("hub", mesh_public_address="203.0.113.10"), "hub: mesh_public_address: .*needs a DNS name"),
+    "hidden gateway": (on("edge", mesh_public_address=None), "edge: mesh_public_address: .*needs an address"),
+    "odd address": (on("nas", mesh_public_address="no name"), "nas: mesh_public_address: .*neither an IP address"),
+    "same place": (
+        on("nas", mesh_services=[service(name="other")]),
+        "nas: mesh_services.other: .*mini-1 has another service there, hello",
+    ),
+    "same name": (
+        on("nas", mesh_services=[service(path="/b")]),
+        "nas: mesh_services.hello: .*mini-1 has a service of this name at hello.example.com/",
+    ),
+    "other health": (
+        on("mini-2", mesh_services=[service(health="/up")]),
+        "mini-2: .*health: .*replica on mini-1 has /",
+    ),
+    "twice": (on("mini-2", mesh_services=[service(), service(port=9)]), "this node has this service twice"),
+    "no list": (on("nas", mesh_services="hello"), "nas: mesh_services: .*must be a list"),
+    "no mapping": (on("nas", mesh_services=["hello"]), r"nas: mesh_services\[0\]: .*a service is a mapping"),
+    "unknown key": (on("nas", mesh_services=[service(prot="x")]), r"mesh_services\[0\].prot: .*no such key"),
+    "no name": (
+        on("nas", mesh_services=[service(name=None)]),
+        r"mesh_services\[0\].name: found nothing: a service needs",
+    ),
+    "no port": (
+        on("nas", mesh_services=[service(port=None)]),
+        r"mesh_services\[0\].port: found nothing: a service needs",
+    ),
+    "no host": (
+        on("nas", mesh_services=[service(host=None)]),
+        r"mesh_services\[0\].host: found nothing: a service needs",
+    ),
+    "port range": (on("nas", mesh_services=[service(port=70000)]), r"\.port: found 70000: a port is a number"),
+    "port zero": (on("nas", mesh_services=[service(port=0)]), r"\.port: found 0: a port is a number"),
+    "port true": (on("nas", mesh_services=[service(port=True)]), r"\.port: found true: a port is a number"),
+    "port ssh": (on("nas", mesh_services=[service(port=22)]), r"\.port: found 22: SSH has this port"),
+    "tcp": (on("nas", mesh_services=[service(protocol="tcp")]), r"\.protocol: found \"tcp\": tcp comes later"),
+    "udp": (on("nas", mesh_services=[service(protocol="udp")]), "udp comes later"),
+    "tls": (on("nas", mesh_services=[service(protocol="tls")]), "tls comes later"),
+    "gopher": (on("nas", mesh_services=[service(protocol="gopher")]), "there is no such protocol"),
+    "path": (on("nas", mesh_services=[service(path="blog")]), r"\.path: .*starts with /"),
+    "path up": (on("nas", mesh_services=[service(path="/a/../b")]), r"\.path: .*starts with / and is plain"),
+    "path placeholder": (on("nas", mesh_services=[service(path="/{env.X}")]), r"\.path: .*is plain"),
+    "health": (on("nas", mesh_services=[service(health="up")]), r"\.health: .*starts with /"),
+    "service host": (on("nas", mesh_services=[service(host="hello")]), r"\.host: .*must be a DNS name"),
+    "host of hub": (on("nas", mesh_services=[service(host="hub.example.com")]), "the coordinator's own name"),
+    "host in mesh": (on("nas", mesh_services=[service(host="a.mesh.example.com")]), "it is inside mesh_domain"),
+    "no gateway": (groups(gateways=[]), "group gateways: mesh_services: .*no gateway takes traffic"),
+    "service on no node": (on("stranger", mesh_services=[service()]), "stranger: mesh_services: .*it is no node"),
+    "same label": (
+        {"hosts": {"na_s": {}, "na.s": {}}, "groups": {"nodes": [*GROUPS["nodes"], "na_s", "na.s"]}},
+        "na.s: inventory name: .*na_s gives the same DNS label, na-s",
+    ),
+    "no label": (
+        {"hosts": {"-x": {}}, "groups": {"nodes": [*GROUPS["nodes"], "-x"]}},
+        "-x: inventory name: .*gives no DNS label",
+    ),
+    "taken name": (
+        {"hosts": {"controller": {}}, "groups": {"nodes": [*GROUPS["nodes"], "controller"], "strangers": []}},
+        "controller: inventory name: .*Rename the host",
+    ),
+    "stranger inside": (groups(strangers=["nas"]), "nas: groups: .*not ours"),
+    "gateway no node": (groups(nodes=["mini-1", "mini-2"]), "edge: groups: .*not in nodes"),
+    "relay no node": (groups(relays=["hub"]), "hub: groups: .*not in nodes"),
+    "nat": (on("nas", mesh_nat="esay"), 'nas: mesh_nat: found "esay": .*Use public, easy, hard, full-cone, cgnat'),
+    "home": (on("nas", mesh_home=["attic"]), "nas: mesh_home: .*must be a name"),
+    "wireguard": (everywhere(mesh_backend="wireguard"), "all: mesh_backend: .*wireguard comes later"),
+    "zerotier": (everywhere(mesh_backend="zerotier"), "all: mesh_backend: .*zerotier comes later"),
+    "backend": (everywhere(mesh_backend=["x"]), "all: mesh_backend: .*no backend"),
+    "probe port": (everywhere(mesh_probe_port="high"), "all: mesh_probe_port: .*a number from 1 to 65535"),
+    "probe port ssh": (everywhere(mesh_probe_port=22), "all: mesh_probe_port: .*SSH has this port"),
+    "probe port taken": (everywhere(mesh_probe_port="8000"), "mini-1: mesh_probe_port: .*service hello has this port"),
+    "admin": (everywhere(mesh_admins=["lapto"]), 'all: mesh_admins: found "lapto": .*neither a node nor a person'),
+    "admins": (everywhere(mesh_admins="laptop"), "all: mesh_admins: .*must be a list"),
+    "grants": (everywhere(mesh_grants={}), "all: mesh_grants: .*must be a list"),
+    "grant": (everywhere(mesh_grants=["all"]), r"all: mesh_grants\[0\]: .*a grant is a mapping"),
+    "grant key": (
+        everywhere(mesh_grants=[{"from": ["nas"], "to": ["edge"], "port": ["tcp:1"]}]),
+        r"mesh_grants\[0\].port: .*no such key",
+    ),
+    "grant to": (
+        everywhere(mesh_grants=[{"from": ["nas"], "to": ["tag:relay"], "ports": ["tcp:1"]}]),
+        r"mesh_grants\[0\].to: found \"tag:relay\": it is not a node or a tag in use",
+    ),
+    "grant port": (
+        everywhere(mesh_grants=[{"from": ["nas"], "to": ["edge"], "ports": [22]}]),
+        r"mesh_grants\[0\].ports: found 22: it is no protocol with a port",
+    ),
+    "grant range": (
+        everywhere(mesh_grants=[{"from": ["nas"], "to": ["edge"], "ports": ["tcp:9-1"]}]),
+        r"mesh_grants\[0\].ports: .*no protocol with a port",
+    ),
+    "userspace gateway": (on("edge", tailscaled_tun=False), "edge: tailscaled_tun: .*comes later"),
+    "tun": (on("nas", tailscaled_tun="maybe"), "nas: tailscaled_tun: .*neither true nor false"),
+    "prefix v4": (on("hub", headscale_prefix_v4="10.0.0.0/8"), "hub: headscale_prefix_v4: .*100.64.0.0/10 only"),
+    "prefix v6": (on("hub", headscale_prefix_v6="fd00::/48"), "hub: headscale_prefix_v6: .*fd7a:115c:a1e0::/48 only"),
+    "prefix mixed": (on("hub", headscale_prefix_v4="fd7a:115c:a1e0::/64"), "hub: headscale_prefix_v4: .* only"),
+    "prefix odd": (on("hub", headscale_prefix_v4=100), "hub: headscale_prefix_v4: .*no network"),
+    "unknown": (on("nas", mesh_homes="x"), "nas: mesh_homes: .*no such variable. Rename it to mesh_home"),
+    "unlike": (on("nas", mesh_zzzzzzzz="x"), "nas: mesh_zzzzzzzz: .*no such variable. Remove it"),
+    "dns check": (everywhere(mesh_dns_check="off"), "all: mesh_dns_check: .*Use strict or warn"),
+    "verify paths": (everywhere(mesh_verify_paths=True), "all: mesh_verify_paths: .*Use warn or strict"),
+    "certificates": (on("edge", caddy_certificates="a.pem"), "edge: caddy_certificates: .*must be a list"),
+    "certificate": (on("edge", caddy_certificates=[{"key": "k"}]), r"edge: caddy_certificates\[0\]: .*its key"),
+    "template": (on("nas", mesh_nat=Broken("'x' is undefined")), "nas: mesh_nat: .*cannot be had: 'x' is undefined"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_one_line_that_says_where_and_what_to_do(name: str) -> None:
+    changes, pattern = MISTAKES[name]
+    outcome = build(**changes)
+    assert outcome.model is None
+    text = "\n".join(outcome.problems)
+    assert re.search(pattern, text), text
+    assert all(line == " ".join(line.split()) and line.endswith(".") for line in outcome.problems)
