@@ -50,6 +50,13 @@ class Tailscale:
     def up(self, flags: list[str]) -> None:
         self._call("up", f"--timeout={JOIN}s", *flags, patience=JOIN + 15)
 
+    def restart(self, unit: str) -> None:
+        """Start the daemon anew and wait until it answers."""
+        rc, _out, err = self._run_command(["timeout", str(JOIN), "systemctl", "restart", "--", unit])
+        if rc != 0:
+            raise TailscaleError(f"`systemctl restart {unit}` failed: {err.strip()}")
+        self.status()
+
     def _call(self, *arguments: str, patience: int = 30) -> str:
         rc, out, err = self._run_command(["timeout", str(patience), *self._command, *arguments])
         if rc == 124:

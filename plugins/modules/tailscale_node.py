@@ -63,6 +63,10 @@ options:
     description: The socket of the host's tailscaled.
     type: path
     default: /run/tailscale/tailscaled.sock
+  unit:
+    description: The unit of the host's tailscaled. It is started anew before a host that was a node once joins again.
+    type: str
+    default: tailscaled.service
   key_file:
     description: The file on the host with the key to join with. The action plugin fills it in and removes the file.
     type: path
@@ -155,6 +159,7 @@ class Node:
         self._status = tailscale.status()
         preferences = tailscale.preferences()
         self._server = preferences.get("ControlURL") or ""
+        self._was_joined = bool(self._status.get("HaveNodeKey") or preferences.get("LoggedOut"))
         self._before = current_preferences(preferences)
         self._after = wanted_preferences(params)
 
@@ -182,6 +187,9 @@ class Node:
         """Join, start or set what differs."""
         different = [name for name, value in self._after.items() if self._before[name] != value]
         if not self.joined:
+            if self._was_joined:
+                # 1.102 sends to peers of its former login through endpoints that it has forgotten, and reports no path.
+                self._tailscale.restart(self._params["unit"])
             flags = [flag(name, value) for name, value in self._after.items() if name not in ONLY_SET]
             server, key_file = self._params["login_server"], self._params["key_file"]
             self._tailscale.up(["--reset", f"--login-server={server}", f"--auth-key=file:{key_file}", *flags])
@@ -239,6 +247,7 @@ def main() -> None:
             "advertise_routes": {"type": "list", "elements": "str", "default": []},
             "binary": {"type": "path", "default": "/usr/local/bin/tailscale"},
             "socket": {"type": "path", "default": "/run/tailscale/tailscaled.sock"},
+            "unit": {"type": "str", "default": "tailscaled.service"},
             "key_file": {"type": "path", "default": "", "no_log": False},
         },
         supports_check_mode=True,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.wonder.mesh.plugins.plugin_utils._measured import Measured
+from ansible_collections.wonder.mesh.plugins.plugin_utils._measured import OUTSIDE, Measured
 from ansible_collections.wonder.mesh.plugins.plugin_utils._plan import (
     CONTROL_PATHS,
     CONTROL_PORTS,
@@ -65,6 +65,11 @@ def _judge_service(service: Service, stranger: Measured, nodes: Mapping[str, Mea
     entry.update(status=status, ok=status is not None and 200 <= status < 400)
     if not entry["ok"]:
         found = f"status {status}" if status is not None else error or "no answer"
+        if all(nodes[replica["node"]].missing == OUTSIDE for replica in service["replicas"]):
+            # Whether they were ever set up is not for a limited run to say.
+            entry["ok"] = None
+            report.warning(f"{url} does not serve {stranger.host}: {found}; all its nodes are {OUTSIDE}")
+            return
         listening = [_replica(replica["node"], replica["port"], nodes) for replica in service["replicas"]]
         report.problem(f"{url} does not serve {stranger.host}: {found} ({'; '.join(listening)})")
 

@@ -120,6 +120,26 @@ def test_hosts_outside_the_limit_do_not_count(mesh: t.Any, healthy: dict[str, t.
     assert "nas: outside --limit" in result["not_measured"]
 
 
+def test_a_node_outside_the_limit_that_is_not_there_yet_breaks_no_promise(
+    mesh: t.Any, healthy: dict[str, t.Any]
+) -> None:
+    """The first of two runs, one in each home: nas joins in the second."""
+    measured = {name: healthy[name] for name in ("edge", "mini-1", "mini-2", "stranger")}
+    for name in ("edge", "mini-1", "mini-2"):
+        for peer in measured[name]["peers"]:
+            if peer["name"] in ("nas", "laptop"):
+                peer.update(carried=False, path="unknown", error="tailscaled knows no such peer")
+        for each in measured[name]["connections"]:
+            if each["to"] in ("nas", "laptop"):
+                each["outcome"] = "error"
+    result = check(judge(mesh, measured, strict=True))
+    assert result["ok"]
+    assert find(result["paths"], **{"from": "edge"}, to="nas") | {"latency_ms": None} == {
+        "from": "edge", "to": "nas", "predicted": "direct", "observed": "not measured", "latency_ms": None, "ok": None,
+    }  # fmt: skip
+    assert any("edge does not reach nas, which is outside --limit" in line for line in result["warnings"])
+
+
 def test_an_open_port_is_seen_also_on_a_host_outside_the_limit(mesh: t.Any) -> None:
     result = check(judge(mesh, {"mini-1": measure(mesh, wide_open=True)["mini-1"]}))
     assert find(result["refusals"], **{"from": "mini-1"}, to="nas", port=22)["ok"] is False
