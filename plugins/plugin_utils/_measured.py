@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import typing as t
 from collections.abc import Mapping
 
@@ -104,4 +105,6 @@ def _int(value: object) -> int:
 
 
 def _number(value: object) -> float | None:
-    return round(float(value), 1) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    """A duration; nothing for what cannot be one."""
+    number = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
+    return round(float(t.cast("float", value)), 1) if number else None
