@@ -1,0 +1,107 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# From an empty checkout to a proven mesh, and back to nothing; `./demo.sh help` says all. It may be interrupted at any point
+# and started again. This file only makes the Python environment that the rest needs; the rest is fleet/.
+set -euo pipefail
+
+usage() {
+    cat <<'EOF'
+./demo.sh [up]               set up all it needs, make the fleet, provision it, prove it, and leave it running
+./demo.sh status [--json]    the proof, measured anew
+./demo.sh ssh NAME [COMMAND] a shell on a host of the fleet, or one command there
+./demo.sh inventory          the path of the fleet's inventory
+./demo.sh down               remove the fleet; nothing stays
+Each takes --topology NAME (one of fleet/topologies, default demo) or --topology ./FILE.yml.
+EOF
+}
+
+fail() { # MESSAGE [STATUS]
+    echo "demo.sh: $1" >&2
+    exit "${2:-1}"
+}
+
+verb='' topology=demo rest=()
+while [ $# -gt 0 ]; do
+    case $1 in
+        --topology)
+            [ $# -ge 2 ] || fail "--topology needs the name of one; see ./demo.sh help" 2
+            topology=$2 && shift ;;
+        --topology=*) topology=${1#*=} ;;
+        help | -h | --help) usage && exit 0 ;;
+        --json) [ "$verb" = status ] || fail "--json goes with status only; see ./demo.sh help" 2
+            rest+=("$1") ;;
+        -*) fail "there is no option '$1'; see ./demo.sh help" 2 ;;
+        up | status | ssh | inventory | down)
+            [ "$verb" != ssh ] || { rest+=("$@") && break; } # a host may be called like a verb
+            [ -z "$verb" ] || fail "one command at a time: '$verb' or '$1'" 2
+            verb=$1 ;;
+        *)
+            [ "$verb" = ssh ] || fail "there is no command '$1'; see ./demo.sh help" 2
+            rest+=("$1")
+            if [ "${2:-}" = --topology ] && [ $# -ge 3 ]; then
+                topology=$3 && shift 2
+            fi
+            rest+=("${@:2}") # all that follows the host's name is for the host
+            break ;;
+    esac
+    shift
+done
+verb=${verb:-up}
+[ "$verb" != ssh ] || [ ${#rest[@]} -gt 0 ] || fail "ssh needs the name of a host; see ./demo.sh help" 2
+
+[ "$(uname -s)" = Linux ] || fail "the fleet needs Linux (its hosts are systemd containers); run this in a Debian 12 virtual machine"
+[ "$(id -u)" = 0 ] || fail "root is needed, for network namespaces, mounts and containers: run sudo ./demo.sh"
+
+case $topology in
+    */*) topology=$(realpath --canonicalize-missing -- "$topology") ;; # before we leave the caller's directory
+esac
+cd -P "$(dirname "${BASH_SOURCE[0]}")"
+. tools/packages.sh
+. tools/venv.sh
+export PATH=$PATH:/usr/sbin:/sbin # su may leave them out
+case ${LC_ALL:-${LC_CTYPE:-${LANG:-}}} in
+    *[Uu][Tt][Ff]*) ;;
+    *) export LC_ALL=C.UTF-8 ;; # Ansible wants an UTF-8 locale, and a bare machine has none set
+esac
+
+# The same lock as fleet/state.py's, taken before there is a Python: file descriptor 7, which no child gets.
+lock() {
+    local state
+    state=/var/lib/wonder-mesh/wm$(printf '%s\n%s\n' "$PWD" "$topology" | sha256sum | cut -c1-6)
+    until [ -e "$state/lock" ] && [ "$state/lock" -ef /proc/self/fd/7 ]; do # a run that ends removes it
+        (umask 022 && mkdir -p "${state%/*}")
+        (umask 077 && mkdir -p "$state")
+        exec 7>>"$state/lock"
+        flock --nonblock 7 ||
+            fail "another run of this fleet is at work (process $(<"$state/lock")); wait for it, or end it and start again"
+    done
+    echo $$ >"$state/lock"
+    export WONDER_MESH_LOCK_FD=7
+}
+
+case $verb in
+    up)
+        WONDER_MESH_STARTED=$(date +%s)
+        export WONDER_MESH_STARTED
+        lock
+        cat >&2 <<EOF
+demo.sh: this needs, and makes where it is missing:
+  on the machine     a few Debian packages (named before they are installed)
+  in the checkout    .venv, the Python environment
+  in the cache       ${XDG_CACHE_HOME:-$HOME/.cache}/wonder-mesh: wheels, programs built from source, the hosts' base tree
+  while it runs      the fleet, under /var/lib/wonder-mesh; './demo.sh down' removes it
+EOF
+        mesh_packages fleet 7>&-
+        mesh_venv run 7>&-
+        exec .venv/bin/python -m fleet.demo up --topology "$topology"
+        ;;
+    status)
+        mesh_venv run
+        exec .venv/bin/python -m fleet.demo status --topology "$topology" "${rest[@]}"
+        ;;
+    *)
+        [ "$verb" != down ] || lock
+        mesh_venv run 7>&-
+        exec .venv/bin/python -m fleet "$verb" --topology "$topology" "${rest[@]}"
+        ;;
+esac

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: MIT
+"""What turns a topology into hosts. A provider is a module with the functions of `Provider`."""
+
+from __future__ import annotations
+
+import importlib
+import typing as t
+
+from fleet import FleetError
+
+if t.TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from fleet.console import Console
+    from fleet.state import State
+    from fleet.topology import Topology
+
+MODULES = {"nspawn": "fleet.nspawn"}
+
+
+class Provider(t.Protocol):
+    """The functions of a provider. Its fleet's inventory and SSH configuration lie where `State` says."""
+
+    NAT_KINDS: Collection[str]
+
+    def up(self, topology: Topology, state: State, console: Console) -> bool:
+        """Make the fleet, or repair it; all hosts answer when this returns. False: it was up and whole already."""
+
+    def down(self, state: State, console: Console) -> None:
+        """Remove the fleet, whole or half-made; of one that is not there, nothing."""
+
+    def running(self, topology: Topology, state: State) -> dict[str, bool]:
+        """Whether each host runs, by name."""
+
+
+def load(name: str) -> Provider:
+    """The provider `name`."""
+    if name not in MODULES:
+        raise FleetError(f"there is no provider {name!r}; known are {', '.join(MODULES)}")
+    return t.cast("Provider", importlib.import_module(MODULES[name]))
