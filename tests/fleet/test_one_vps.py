@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: MIT
+"""The README's inventory: one server that is everything at once and two boxes at home, reached as a sudo user."""
+
+from __future__ import annotations
+
+import itertools
+import typing as t
+
+from world import run
+
+if t.TYPE_CHECKING:
+    from world import Fleet
+
+NODES = ["box-1", "box-2", "vps"]
+
+
+def test_no_promise_is_broken(one_vps: Fleet) -> None:
+    assert (one_vps.result["ok"], one_vps.result["problems"]) == (True, [])
+
+
+def test_all_six_ordered_pairs_carry_bytes(one_vps: Fleet) -> None:
+    carried = sorted((path["from"], path["to"]) for path in one_vps.result["paths"] if path["ok"])
+    assert carried == sorted(itertools.permutations(NODES, 2))
+
+
+def test_ansible_comes_as_a_user_with_sudo(one_vps: Fleet) -> None:
+    assert one_vps.variables["ansible_user"] != "root"
+
+
+def test_a_stranger_gets_the_page_of_a_box_at_home(one_vps: Fleet) -> None:
+    page = run(one_vps.host("stranger"), "curl --silent --fail --max-time 10 https://hello.wm.test/").stdout
+    assert "served by box-1" in page
+
+
+def test_one_caddy_fronts_control_plane_and_services(one_vps: Fleet) -> None:
+    assert run(one_vps.host("vps"), "pgrep --exact --count caddy").stdout.strip() == "1"
+
+
+def test_a_second_run_changes_nothing_on_any_host(one_vps: Fleet, own_result: dict[str, str]) -> None:
+    play = one_vps.play("site.yml", variables=own_result)
+    assert (play.status, set(play.changed.values())) == (0, {0})
