@@ -16,6 +16,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.wonder.mesh.plugins.plugin_utils._inventory import OTHER_VARIABLES, Inventory
 from ansible_collections.wonder.mesh.plugins.plugin_utils._model import build_model
+from ansible_collections.wonder.mesh.plugins.plugin_utils._programs import find
 from ansible_collections.wonder.mesh.plugins.plugin_utils._values import Broken, plain
 from ansible_collections.wonder.mesh.plugins.plugin_utils._world import World
 
@@ -36,7 +37,7 @@ class ActionModule(ActionBase):
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         self.validate_argument_spec(argument_spec={})
         variables = task_vars or {}
-        world = World(self._read_file, resolve, datetime.datetime.now(datetime.UTC))
+        world = World(self._read_file, resolve, lambda name: find(name).version, datetime.datetime.now(datetime.UTC))
         outcome = build_model(_gather(variables["groups"], variables["hostvars"]), world)
 
         result.update(changed=False, warnings=outcome.warnings)

@@ -22,7 +22,7 @@ from ansible_collections.wonder.mesh.plugins.plugin_utils._values import (
 )
 
 if t.TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 VARIABLES = (
     "mesh_domain",
@@ -40,7 +40,18 @@ VARIABLES = (
     "mesh_remove_data",
 )
 # What else the model is made of. Nothing but these and mesh_* is ever read.
-OTHER_VARIABLES = ("tailscaled_tun", "caddy_certificates", "ansible_host", "headscale_prefix_v4", "headscale_prefix_v6")
+OTHER_VARIABLES = (
+    "tailscaled_tun",
+    "caddy_certificates",
+    "ansible_host",
+    "headscale_prefix_v4",
+    "headscale_prefix_v6",
+    "caddy_version",
+    "headscale_version",
+    "tailscaled_version",
+)
+# The variables that name a program's version, and which program's.
+VERSIONS = {"caddy_version": "caddy", "headscale_version": "headscale", "tailscaled_version": "tailscale"}
 LATER_BACKENDS = ("wireguard", "zerotier")
 PREFIXES = {
     "headscale_prefix_v4": ipaddress.ip_network("100.64.0.0/10"),
@@ -174,3 +185,16 @@ def check_prefixes(inventory: Inventory, coordinator: str, problems: Problems) -
 
 def _several(hosts: list[str]) -> str:
     return ", ".join(hosts) if len(hosts) <= 3 else f"{', '.join(hosts[:3])} and {len(hosts) - 3} more"
+
+
+def check_versions(inventory: Inventory, pinned: Callable[[str], str], problems: Problems) -> None:
+    """A program has one version, the one that is pinned: with another, a role would fail half-way."""
+    for host in inventory.members():
+        for variable, program in VERSIONS.items():
+            value = inventory.get(host, variable, problems)
+            if value in (None, ""):
+                continue
+            version = pinned(program)
+            if str(value).removeprefix("v") != version:
+                reason = f"programs/{program} pins {version}"
+                problems.add(host, variable, value, reason, f"Set it to {version}, or remove it")

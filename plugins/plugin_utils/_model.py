@@ -60,6 +60,7 @@ def build_model(inventory: Inventory, world: World) -> Outcome:
     check_probe_port(services, probe_port, problems)
     admins = read_admins(inventory, problems)
     grants = read_grants(inventory, {tag for host in hosts.values() for tag in host["tags"]}, problems)
+    settings.check_versions(inventory, world.pinned, problems)
     warnings = _look_outside(inventory, coordinator, server, services, dns_check == "strict", world, problems)
 
     if problems.lines or coordinator is None or domain is None:

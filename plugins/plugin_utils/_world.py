@@ -38,11 +38,13 @@ INNER = [
 class World:
     """What the checks may ask.
 
-    read_file raises OSError; resolve gives the addresses of each name, none for one that does not resolve.
+    read_file raises OSError; resolve gives the addresses of each name, none for one that does not resolve; pinned gives
+    the version of a program.
     """
 
     read_file: Callable[[str], bytes]
     resolve: Callable[[Sequence[str]], dict[str, list[str]]]
+    pinned: Callable[[str], str]
     now: datetime.datetime
 
 

@@ -8,7 +8,6 @@ import contextlib
 import time
 import typing as t
 
-import pytest
 from world import run
 
 if t.TYPE_CHECKING:
@@ -16,9 +15,6 @@ if t.TYPE_CHECKING:
 
     from testinfra.host import Host
     from world import Fleet
-
-# The reloads of test_streams.py come this early, so that their quiet minutes pass while other tests run.
-pytestmark = pytest.mark.usefixtures("reloads")
 
 URL = "https://hello.wm.test/"
 FIRST, SECOND = "mini-1", "nas"  # the replicas, in the order in which a gateway prefers them

@@ -6,9 +6,12 @@ from __future__ import annotations
 import itertools
 import typing as t
 
+import pytest
 from world import run
 
 if t.TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from world import Fleet
 
 NODES = ["box-1", "box-2", "vps"]
@@ -39,3 +42,25 @@ def test_one_caddy_fronts_control_plane_and_services(one_vps: Fleet) -> None:
 def test_a_second_run_changes_nothing_on_any_host(one_vps: Fleet, own_result: dict[str, str]) -> None:
     play = one_vps.play("site.yml", variables=own_result)
     assert (play.status, set(play.changed.values())) == (0, {0})
+
+
+def test_the_proof_works_one_host_at_a_time(one_vps: Fleet, own_result: dict[str, str]) -> None:
+    assert one_vps.play("playbooks/verify.yml", "--forks", "1", variables=own_result).status == 0
+
+
+@pytest.fixture(scope="module")
+def as_it_was(one_vps: Fleet) -> Iterator[None]:
+    yield
+    assert one_vps.play("site.yml").status == 0
+
+
+@pytest.mark.usefixtures("as_it_was")
+@pytest.mark.parametrize("seconds", [5, 9, 13])
+def test_a_killed_run_harms_nothing_and_the_next_one_ends_it(
+    one_vps: Fleet, own_result: dict[str, str], seconds: int
+) -> None:
+    """Every daemon must be restarted or reloaded in this run, and it is killed while it is at it."""
+    changes = {"headscale_log_level": "warn", "tailscaled_port": 41600 + seconds, "mesh_probe_port": 7734}
+    one_vps.kill("site.yml", after=seconds, variables=own_result | changes)
+    play = one_vps.play("site.yml", variables=own_result | changes)
+    assert play.status == 0

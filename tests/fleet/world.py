@@ -6,7 +6,9 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import os
 import re
+import signal
 import subprocess
 import typing as t
 from pathlib import Path
@@ -29,10 +31,11 @@ RECAP = re.compile(r"^(\S+)\s+: ok=\d+\s+changed=(\d+)\s", re.MULTILINE)
 
 @dataclasses.dataclass(frozen=True)
 class Play:
-    """How a play ended: its exit status, and for each host of its recap how many tasks changed something."""
+    """How a play ended: its exit status, for each host of its recap how many tasks changed something, what it said."""
 
     status: int
     changed: dict[str, int]
+    output: str
 
 
 class Reloads(t.NamedTuple):
@@ -100,7 +103,26 @@ class Fleet:
             timeout=PLAY_SECONDS,
         )
         print(done.stdout)  # pytest shows it if the test fails
-        return Play(done.returncode, {host: int(changed) for host, changed in RECAP.findall(done.stdout)})
+        changed = {host: int(changed) for host, changed in RECAP.findall(done.stdout)}
+        return Play(done.returncode, changed, done.stdout)
+
+    def kill(self, playbook: str, *, after: float, variables: Mapping[str, t.Any]) -> None:
+        """Start a playbook and kill it, with all that it started here, after so many seconds."""
+        command = [
+            "ansible-playbook",
+            "--inventory",
+            str(self.inventory),
+            playbook,
+            "--extra-vars",
+            json.dumps(variables),
+        ]
+        with subprocess.Popen(
+            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+        ) as play:
+            try:
+                play.communicate(timeout=after)
+            except subprocess.TimeoutExpired:
+                os.killpg(play.pid, signal.SIGKILL)
 
     def status(self) -> tuple[int, str]:
         """What ``./demo.sh status --json`` says: its exit status and its standard output."""

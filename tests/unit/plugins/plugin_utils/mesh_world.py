@@ -51,7 +51,7 @@ def read_file(path: str) -> bytes:
 
 
 def world(records: dict[str, list[str]] | None = None, read: Callable[[str], bytes] = read_file) -> World:
-    return World(read, resolver(RECORDS if records is None else records), NOW)
+    return World(read, resolver(RECORDS if records is None else records), lambda _: "1.2.3", NOW)
 
 
 def build(

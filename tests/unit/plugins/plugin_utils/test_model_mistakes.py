@@ -54,6 +54,11 @@ MISTAKES: dict[str, tuple[dict[str, t.Any], str]] = {
         "mini-2: .*health: .*replica on mini-1 has /",
     ),
     "twice": (on("mini-2", mesh_services=[service(), service(port=9)]), "this node has this service twice"),
+    "other version": (
+        on("hub", headscale_version="0.1.0"),
+        r'hub: headscale_version: found "0.1.0": .*pins 1\.2\.3\. Set it',
+    ),
+    "odd version": (on("edge", caddy_version=["x"]), "edge: caddy_version: "),
     "no list": (on("nas", mesh_services="hello"), "nas: mesh_services: .*must be a list"),
     "no mapping": (on("nas", mesh_services=["hello"]), r"nas: mesh_services\[0\]: .*a service is a mapping"),
     "unknown key": (on("nas", mesh_services=[service(prot="x")]), r"mesh_services\[0\].prot: .*no such key"),

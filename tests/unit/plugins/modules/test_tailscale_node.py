@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: MIT
+"""``tailscale_node``, with a tailscaled that keeps its word."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+import pytest
+from ansible.module_utils import basic
+
+from ansible_collections.wonder.mesh.plugins.module_utils import _tailscale
+from ansible_collections.wonder.mesh.plugins.modules import tailscale_node
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Run = Callable[..., dict[str, t.Any]]
+
+KEY = "hskey-auth-secret"
+SERVER = "https://hub.wm.test"
+PUBLIC = "nodekey:abc"
+
+
+class Tailscaled:
+    """Its state, and the commands that it got without what is common to all."""
+
+    def __init__(self) -> None:
+        self.state, self.has_key, self.server = "NeedsLogin", False, ""
+        self.preferences: dict[str, t.Any] = {"Hostname": "", "AutoUpdate": {"Check": True, "Apply": None}}
+        self.commands: list[list[str]] = []
+        self.states: list[str] = []  # what it answers first, while it settles
+        self.fails: dict[str, tuple[int, str]] = {}
+
+    def join(self) -> Tailscaled:
+        self.state, self.has_key, self.server = "Running", True, SERVER
+        return self
+
+    def run_command(self, args: list[str]) -> tuple[int, str, str]:
+        assert args[0] == "timeout"
+        verb, *rest = args[4:]
+        self.commands.append([verb, *rest])
+        if verb in self.fails:
+            rc, said = self.fails[verb]
+            return rc, "", said
+        if verb == "status":
+            status = {"BackendState": self.states.pop(0) if self.states else self.state, "HaveNodeKey": self.has_key}
+            joined = {"TailscaleIPs": ["100.64.0.1", "fd7a::1"], "Self": {"PublicKey": PUBLIC}} if self.has_key else {}
+            return 0, json.dumps(status | joined), ""
+        if verb == "debug":
+            return 0, json.dumps(self.preferences | {"ControlURL": self.server}), ""
+        flags = dict(each.lstrip("-").split("=", 1) for each in rest if "=" in each)
+        if verb == "up":
+            if "auth-key" in flags:
+                path = flags["auth-key"].removeprefix("file:")
+                with open(path, encoding="ascii") as stream:
+                    assert stream.read() == KEY
+                self.has_key, self.server = True, flags["login-server"]
+            self.state = "Running"
+        self._set(flags)
+        return 0, "", ""
+
+    def _set(self, flags: dict[str, str]) -> None:
+        names = {"hostname": "Hostname", "accept-dns": "CorpDNS", "accept-routes": "RouteAll"}
+        for name, value in flags.items():
+            if name in names:
+                self.preferences[names[name]] = {"true": True, "false": False}.get(value, value)
+            elif name == "advertise-routes":
+                self.preferences["AdvertiseRoutes"] = value.split(",") if value else None
+            elif name in ("update-check", "auto-update"):
+                self.preferences["AutoUpdate"]["Check" if name == "update-check" else "Apply"] = value == "true"
+
+    def orders(self) -> list[list[str]]:
+        return [each for each in self.commands if each[0] not in ("status", "debug")]
+
+
+@pytest.fixture
+def tailscaled(monkeypatch: pytest.MonkeyPatch) -> Tailscaled:
+    tailscaled = Tailscaled()
+    monkeypatch.setattr(basic.AnsibleModule, "run_command", lambda _self, args, **_: tailscaled.run_command(args))
+    monkeypatch.setattr(_tailscale.time, "sleep", lambda _seconds: None)
+    return tailscaled
+
+
+@pytest.fixture
+def call(run_module: Run, tmp_path: Path) -> Run:
+    (tmp_path / "socket").touch()
+    arguments = {
+        "login_server": SERVER,
+        "coordinator": "hub",
+        "tags": ["tag:node"],
+        "hostname": "mini-1",
+        "socket": str(tmp_path / "socket"),
+    }
+    return lambda **changes: run_module(tailscale_node.main, **arguments | changes)
+
+
+@pytest.fixture
+def key_file(tmp_path: Path) -> Path:
+    path = tmp_path / "key"
+    path.write_text(KEY)
+    path.chmod(0o600)
+    return path
+
+
+def converged(tailscaled: Tailscaled) -> None:
+    tailscaled.join()
+    tailscaled.preferences |= {"Hostname": "mini-1", "CorpDNS": True, "AutoUpdate": {"Check": False, "Apply": False}}
+
+
+def test_a_node_that_is_as_wanted_is_only_asked(call: Run, tailscaled: Tailscaled) -> None:
+    converged(tailscaled)
+    result = call()
+    assert (result["changed"], result["joined"], result["key"]) == (False, True, PUBLIC)
+    assert result["addresses"] == ["100.64.0.1", "fd7a::1"]
+    assert tailscaled.commands == [["status", "--json", "--peers=false"], ["debug", "prefs"]]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "flag"),
+    [
+        ({"hostname": "nas"}, "--hostname=nas"),
+        ({"accept_dns": False}, "--accept-dns=false"),
+        ({"accept_routes": True}, "--accept-routes=true"),
+        ({"advertise_routes": ["192.168.1.0/24", "10.0.0.0/8"]}, "--advertise-routes=10.0.0.0/8,192.168.1.0/24"),
+    ],
+)
+def test_one_preference_is_one_flag(call: Run, tailscaled: Tailscaled, wanted: dict[str, t.Any], flag: str) -> None:
+    converged(tailscaled)
+    foretold = call(check=True, **wanted)
+    assert tailscaled.orders() == []
+    result = call(**wanted)
+    assert (result["changed"], result["diff"]) == (True, foretold["diff"])
+    assert flag.lstrip("-").replace("=", ": ") in result["diff"]["after"]
+    assert tailscaled.orders() == [["set", flag]]
+    assert call(**wanted)["changed"] is False
+
+
+def test_routes_that_are_no_longer_wanted_go(call: Run, tailscaled: Tailscaled) -> None:
+    converged(tailscaled)
+    tailscaled.preferences["AdvertiseRoutes"] = ["10.0.0.0/8"]
+    call()
+    assert tailscaled.orders() == [["set", "--advertise-routes="]]
+
+
+def test_a_node_that_updates_itself_is_told_not_to(call: Run, tailscaled: Tailscaled) -> None:
+    converged(tailscaled)
+    tailscaled.preferences["AutoUpdate"] = {"Check": True, "Apply": True}
+    call()
+    assert tailscaled.orders() == [["set", "--update-check=false", "--auto-update=false"]]
+
+
+def test_a_stopped_node_is_started_without_a_key(call: Run, tailscaled: Tailscaled) -> None:
+    converged(tailscaled)
+    tailscaled.state = "Stopped"
+    result = call()
+    assert (result["changed"], result["joined"]) == (True, True)
+    assert "running: no" in result["diff"]["before"]
+    assert tailscaled.orders() == [["up", "--timeout=60s"]]
+    assert call()["changed"] is False
+
+
+def test_without_a_key_one_that_must_join_is_left_as_it_is(call: Run, tailscaled: Tailscaled) -> None:
+    result = call()
+    assert (result["failed"], result["changed"], result["joined"], result["addresses"]) == (False, True, False, [])
+    assert tailscaled.orders() == []
+
+
+def test_joins_with_a_key_that_is_in_no_argument_and_no_result(
+    call: Run, tailscaled: Tailscaled, key_file: Path
+) -> None:
+    foretold = call(check=True)
+    result = call(key_file=str(key_file))
+    assert (result["joined"], result["diff"]) == (True, foretold["diff"])
+    up, after = tailscaled.orders()
+    assert up[:4] == ["up", "--timeout=60s", "--reset", f"--login-server={SERVER}"]
+    assert up[4] == f"--auth-key=file:{key_file}"
+    assert after == ["set", "--update-check=false", "--auto-update=false"]
+    assert KEY not in repr(result) + repr(tailscaled.commands)
+    assert not key_file.exists()
+    assert call()["changed"] is False
+
+
+@pytest.mark.parametrize("rc", [1, 124])
+def test_the_key_goes_also_when_the_join_fails(call: Run, tailscaled: Tailscaled, key_file: Path, rc: int) -> None:
+    tailscaled.fails["up"] = (rc, "invalid key: API key does not exist")
+    result = call(key_file=str(key_file))
+    assert result["failed"]
+    assert "`tailscale up`" in result["msg"]
+    assert not key_file.exists()
+    assert KEY not in result["msg"]
+
+
+def test_check_mode_joins_nobody_and_takes_the_key_away(call: Run, tailscaled: Tailscaled, key_file: Path) -> None:
+    assert call(check=True, key_file=str(key_file))["joined"] is False
+    assert (tailscaled.orders(), key_file.exists()) == ([], False)
+
+
+def test_a_node_of_another_mesh_is_refused(call: Run, tailscaled: Tailscaled) -> None:
+    converged(tailscaled)
+    tailscaled.server = "https://controlplane.tailscale.com"
+    result = call()
+    assert "the host is a node of https://controlplane.tailscale.com, and should be one of" in result["msg"]
+    assert "tailscale logout" in result["msg"]
+    assert tailscaled.orders() == []
+
+
+def test_a_slash_at_the_end_of_the_server_is_no_other_mesh(call: Run, tailscaled: Tailscaled) -> None:
+    converged(tailscaled)
+    assert call(login_server=SERVER + "/")["changed"] is False
+
+
+def test_a_daemon_that_has_just_started_may_settle(call: Run, tailscaled: Tailscaled) -> None:
+    converged(tailscaled)
+    tailscaled.states = ["NoState", "Starting"]
+    assert call()["changed"] is False
+    assert [each[0] for each in tailscaled.commands] == ["status", "status", "status", "debug"]
+
+
+def test_a_node_whose_coordinator_is_down_is_still_one(call: Run, tailscaled: Tailscaled) -> None:
+    converged(tailscaled)
+    tailscaled.state = "Starting"
+    clock = iter(range(0, 1000, 10))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_tailscale.time, "monotonic", lambda: next(clock))
+        result = call()
+    assert (result["joined"], result["changed"]) == (True, False)
+
+
+def test_check_mode_on_a_bare_host_foretells(call: Run, tailscaled: Tailscaled) -> None:
+    result = call(check=True, socket="/nonexistent/tailscaled.sock")
+    assert (result["changed"], result["joined"], tailscaled.commands) == (True, False, [])
+
+
+@pytest.mark.parametrize("answer", [(1, "no daemon"), (0, ""), (124, "")])
+def test_a_daemon_that_does_not_answer_is_named(call: Run, tailscaled: Tailscaled, answer: tuple[int, str]) -> None:
+    tailscaled.fails["status"] = answer
+    assert call()["failed"]
