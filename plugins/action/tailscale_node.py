@@ -37,10 +37,13 @@ class ActionModule(ActionBase):
         if "key" not in minted:
             reason = minted.get("msg") or "it gave no reason"
             raise AnsibleActionFail(f"the coordinator {coordinator} minted no key for this node: {reason}")
-        answer = self._call(arguments | {"key_file": self._send(minted["key"])}, variables)
-        if not answer.get("joined"):
-            # A key that did not join anybody must not lie around until it expires.
-            run_module_on(self, coordinator, MINT, {"tags": tags, "revoke": minted["id"]}, variables)
+        answer: dict[str, t.Any] = {}
+        try:
+            answer = self._call(arguments | {"key_file": self._send(minted["key"])}, variables)
+        finally:
+            if not answer.get("joined"):
+                # A key that did not join anybody must not lie around until it expires.
+                run_module_on(self, coordinator, MINT, {"tags": tags, "revoke": minted["id"]}, variables)
         return answer
 
     def _call(self, arguments: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:

@@ -14,17 +14,16 @@ from __future__ import annotations
 import contextlib
 import glob
 import os
-import shutil
-import tempfile
 import typing as t
 
 from ansible_collections.wonder.mesh.plugins.module_utils._daemon import DaemonError
-from ansible_collections.wonder.mesh.plugins.module_utils._files import Directory, look, stage
+from ansible_collections.wonder.mesh.plugins.module_utils._files import Directory, look, remove_tree, stage
 
 if t.TYPE_CHECKING:
     from ansible_collections.wonder.mesh.plugins.module_utils._daemon import Daemon
     from ansible_collections.wonder.mesh.plugins.module_utils._systemd import RunCommand
 
+RUN = "/run"
 TIMEOUT = 60  # seconds
 SANDBOX = (
     "CapabilityBoundingSet=",
@@ -43,7 +42,9 @@ def check(daemon: Daemon, uploads: t.Mapping[str, str], run_command: RunCommand)
     """Run the daemon's checker on what is wanted; DaemonError with its words when it refuses."""
     if not daemon.check:
         return
-    view = tempfile.mkdtemp(prefix=f"wonder-mesh.{daemon.name}.", dir="/run")
+    remove_view(daemon)
+    view = _view(daemon)
+    os.mkdir(view, 0o700)
     try:
         mounts = [mount for each in _outermost(daemon.directories) for mount in _show(each, view, run_command)]
         _show_files(daemon, view, uploads)
@@ -52,10 +53,19 @@ def check(daemon: Daemon, uploads: t.Mapping[str, str], run_command: RunCommand)
             command.append(f"--property={each}")
         rc, out, err = run_command([*command, "--", _executable(daemon), *daemon.check[1:]])
     finally:
-        shutil.rmtree(view)
+        remove_view(daemon)
     if rc != 0:
         said = (err.strip() or out.strip() or "it said nothing")[-2000:]
         raise DaemonError(f"`{' '.join(daemon.check)}` refused the new configuration (exit status {rc}): {said}")
+
+
+def remove_view(daemon: Daemon) -> None:
+    """Remove the private copies, also those that a killed run left: secrets and a database are among them."""
+    remove_tree(_view(daemon))
+
+
+def _view(daemon: Daemon) -> str:
+    return os.path.join(RUN, f"wonder-mesh.{daemon.name}")
 
 
 def _outermost(directories: t.Iterable[Directory]) -> list[Directory]:
@@ -110,5 +120,5 @@ def _executable(daemon: Daemon) -> str:
     """The checker's program: the staged one, when a new version is about to take its place."""
     for file in daemon.files:
         if os.path.basename(file.path) == daemon.check[0]:
-            return file.staged if os.path.exists(file.staged) else file.path
+            return file.path if look(file.path).sha256 == file.sha256 else file.staged
     return daemon.check[0]

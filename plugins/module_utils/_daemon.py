@@ -125,8 +125,11 @@ def applied_path(daemon: Daemon) -> str:
     return os.path.join(daemon.state_directory, "applied.json")
 
 
-def plan(daemon: Daemon, applied: Applied, unit: UnitState) -> Plan:
-    """Compare the wanted daemon with the host. Reads only."""
+def plan(daemon: Daemon, applied: Applied, unit: UnitState, unproven: bool = False) -> Plan:
+    """Compare the wanted daemon with the host. Reads only.
+
+    ``unproven`` says that a run was killed before it knew that the daemon works with what lies there.
+    """
     differences: list[Difference] = []
     create_user = bool(daemon.user) and not _user_exists(daemon.user)
     if create_user:
@@ -148,6 +151,7 @@ def plan(daemon: Daemon, applied: Applied, unit: UnitState) -> Plan:
     running = daemon.state == "started"
     restart = running and ("restart" in effects or unit.stale or applied.restart != daemon.fingerprint("restart"))
     reload = running and not restart and ("reload" in effects or applied.reload != daemon.fingerprint("reload"))
+    restart = restart or (running and unproven and not reload)
     differences += _unit_difference(daemon, unit, restart or reload)
     return Plan(differences, unwanted, create_user, restart, reload, unit)
 

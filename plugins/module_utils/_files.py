@@ -16,6 +16,7 @@ import pwd
 import shutil
 import stat
 import typing as t
+import zlib
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -124,7 +125,9 @@ def stage(file: File, uploads: t.Mapping[str, str], target: str | None = None) -
     this host by the hash of their content. When it is not what was promised, FileError is raised and nothing is left.
     """
     target = target or file.staged
-    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    # A new file, never the old one emptied: a killed run may have left a second link to a saved file here.
+    remove(target)
+    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as sink:
             digest = hashlib.sha256()
@@ -213,7 +216,7 @@ def _content(file: File, uploads: t.Mapping[str, str]) -> Iterator[bytes]:
     try:
         with gzip.open(uploads[file.sha256]) as stream:
             yield from _chunks(stream)
-    except (EOFError, OSError) as exc:
+    except (EOFError, OSError, zlib.error) as exc:
         if isinstance(exc, OSError) and exc.errno is not None:
             raise  # of the disk, not of the upload
         raise FileError(f"{file.path}: what arrived is damaged ({exc}), and nothing was changed. Run again.") from exc

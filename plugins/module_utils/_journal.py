@@ -44,6 +44,8 @@ class Journal:
     directories: dict[str, list[int] | None] = dataclasses.field(default_factory=dict)
     data: dict[str, str] = dataclasses.field(default_factory=dict)
     user: str = ""  # the user, if it did not exist
+    # How far the run came: "staging" changed nothing that runs, "changing" may have, "undoing" puts this state back.
+    phase: str = "staging"
 
     @classmethod
     def load(cls, root: str) -> Journal | None:
@@ -99,6 +101,11 @@ class Journal:
         content = {field: value for field, value in dataclasses.asdict(self).items() if field != "root"}
         write_atomically(os.path.join(self.root, "journal.json"), json.dumps(content).encode())
 
+    def enter(self, phase: str) -> None:
+        """Remember how far the run came, before it goes there."""
+        self.phase = phase
+        self.write()
+
     def restore_files(self) -> None:
         """Put every file, and the daemon's data, back. May be repeated."""
         for path, saved in self.files.items():
@@ -130,7 +137,9 @@ class Journal:
 
     def close(self) -> None:
         """Forget the previous state."""
-        remove(os.path.join(self.root, "journal.json"))
+        path = os.path.join(self.root, "journal.json")
+        remove(path)
+        remove(staged_path(path))
         remove_tree(os.path.join(self.root, "previous"))
 
     def _previous(self) -> str:

@@ -6,13 +6,19 @@
 
 from __future__ import annotations
 
-import errno
+import dataclasses
+import json
 import os
 import typing as t
 
-from ansible_collections.wonder.mesh.plugins.module_utils._daemon import Applied, Daemon, Difference
-from ansible_collections.wonder.mesh.plugins.module_utils._files import remove, remove_tree, staged_path
-from ansible_collections.wonder.mesh.plugins.module_utils._transaction import remove_user
+from ansible_collections.wonder.mesh.plugins.module_utils._daemon import Applied, Daemon, Difference, applied_path
+from ansible_collections.wonder.mesh.plugins.module_utils._files import (
+    remove,
+    remove_tree,
+    staged_path,
+    write_atomically,
+)
+from ansible_collections.wonder.mesh.plugins.module_utils._transaction import finish, remove_user
 
 if t.TYPE_CHECKING:
     from ansible_collections.wonder.mesh.plugins.module_utils._systemd import RunCommand, Systemd, UnitState
@@ -23,13 +29,14 @@ class Removal:
 
     def __init__(self, daemon: Daemon, applied: Applied, unit: UnitState, with_data: bool) -> None:
         self._daemon = daemon
+        self._applied = applied
         self._unit = unit
         files = {*applied.files, *(file.path for file in daemon.files)}
         self._files = sorted(path for path in files if os.path.lexists(path))
         data = {each.path for each in daemon.directories if each.data}
         ours = {*applied.directories, *(each.path for each in daemon.directories)}
-        self._directories = sorted((path for path in ours - data if os.path.isdir(path)), reverse=True)
         self._data = sorted(path for path in data if with_data and os.path.isdir(path))
+        self._directories = _emptied(ours - data, {*self._files, *map(staged_path, self._files), *self._data})
         # A user whose files stay must stay too: their number would go to the next user that is made.
         self._user = applied.user if with_data or not any(os.path.isdir(path) for path in data) else ""
 
@@ -54,14 +61,27 @@ class Removal:
         for path in self._data:
             remove_tree(path)
         for path in self._directories:
-            try:
-                remove(path)
-            except OSError as exc:
-                # Somebody else's files are in it: it is not ours to remove.
-                if exc.errno != errno.ENOTEMPTY:
-                    raise
+            remove(path)
         if self._user:
             remove_user(self._user, run_command)
+
+    def forget(self) -> None:
+        """Drop what is remembered of the daemon, but for our user, when it stays because its files do."""
+        if self._applied.user and not self._user:
+            kept = dataclasses.asdict(Applied(user=self._applied.user))
+            if dataclasses.asdict(self._applied) != kept:
+                write_atomically(applied_path(self._daemon), json.dumps(kept).encode())
+            finish(self._daemon)
+            return
         remove_tree(self._daemon.state_directory)
         if os.path.isdir(self._daemon.state_root) and not os.listdir(self._daemon.state_root):
             remove(self._daemon.state_root)
+
+
+def _emptied(directories: t.Iterable[str], gone: set[str]) -> list[str]:
+    """Those of the directories in which nothing is left once all of ``gone`` is; what is in others is not ours."""
+    emptied: list[str] = []
+    for path in sorted(directories, reverse=True):
+        if os.path.isdir(path) and {os.path.join(path, name) for name in os.listdir(path)} <= gone | set(emptied):
+            emptied.append(path)
+    return emptied

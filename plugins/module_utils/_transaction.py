@@ -6,13 +6,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
 import pwd
 import typing as t
 
-from ansible_collections.wonder.mesh.plugins.module_utils._checker import check
+from ansible_collections.wonder.mesh.plugins.module_utils._checker import check, remove_view
 from ansible_collections.wonder.mesh.plugins.module_utils._daemon import (
     Applied,
     Daemon,
@@ -61,7 +62,8 @@ class Transaction:
         self._journal = left or Journal(
             daemon.state_directory, os.urandom(8).hex(), plan.unit.enabled, plan.unit.running
         )
-        self._swapped = self._stopped = left is not None  # a killed run may have come that far
+        # A killed run may have come that far.
+        self._swapped = self._stopped = left is not None and left.phase != "staging"
 
     def run(self) -> None:
         """Bring the daemon to its wanted state. On failure the previous state is back when DaemonError is raised."""
@@ -95,6 +97,7 @@ class Transaction:
             check(self._daemon, self._uploads, self._run_command)
 
     def _swap(self) -> None:
+        self._journal.enter("changing")
         program_changes = any(file.label and self._journal.files[file.path] for file in self._plan.files)
         if program_changes and any(each.data for each in self._daemon.directories):
             # A new version may change its data in a way that the old one cannot read.
@@ -139,12 +142,15 @@ class Transaction:
             user=user,
         )
         write_atomically(applied_path(daemon), json.dumps(dataclasses.asdict(applied)).encode())
-        self._journal.close()
+        finish(daemon)
 
     def _roll_back(self, cause: Exception) -> t.NoReturn:
         """Put everything back as the journal has it, and say so."""
         words = self._systemd.last_words(self._daemon.unit) if self._swapped else ""
         try:
+            if self._swapped:
+                with contextlib.suppress(OSError):  # a full disk must not keep the previous state from coming back
+                    self._journal.enter("undoing")
             state = self._restore()
         except Exception as exc:
             raise DaemonError(
@@ -170,9 +176,10 @@ class Transaction:
             remove_user(journal.user, self._run_command)
         if not self._swapped:
             return f"Nothing was changed; {self._daemon.name} is as it was."
+        if journal.enabled:
+            self._systemd.enable(unit, True)
         if not journal.running:
             return "The previous state was put back; the daemon did not run before, and does not run now."
-        self._systemd.enable(unit, journal.enabled)
         self._resume(unit)
         return f"The previous state was put back, and {self._daemon.name} runs with it."
 
@@ -199,13 +206,29 @@ class Transaction:
             raise DaemonError(f"the user {self._daemon.user} cannot be created: {err.strip()}")
 
 
-def finish(daemon: Daemon) -> None:
-    """Tidy up after a run that was killed when all was done but its own traces."""
+def recover(daemon: Daemon, applied: Applied, systemd: Systemd, may_write: bool) -> bool:
+    """Complete what a killed run was putting back; whether a run was killed before it had proven its state."""
     journal = Journal.load(daemon.state_directory)
-    if journal is not None:
-        journal.close()
-    for file in daemon.files:
-        remove(staged_path(file.path))
+    if journal is None or journal.transaction == applied.transaction or journal.phase == "staging":
+        return False
+    if journal.phase == "undoing" and may_write:
+        # Half of the data is nothing to start any version with.
+        if journal.data:
+            systemd.stop(*daemon.units)
+        journal.restore_files()
+        systemd.reload_units()
+        journal.restore_directories()
+        journal.enter("changing")
+    return True
+
+
+def finish(daemon: Daemon) -> None:
+    """Remove the traces of the run, and of one that was killed."""
+    journal = Journal.load(daemon.state_directory)
+    for path in [*(file.path for file in daemon.files), *(journal.files if journal else ()), applied_path(daemon)]:
+        remove(staged_path(path))
+    (journal or Journal(daemon.state_directory, "", False, False)).close()
+    remove_view(daemon)
 
 
 def remove_user(name: str, run_command: RunCommand) -> None:

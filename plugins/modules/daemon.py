@@ -261,7 +261,7 @@ from ansible_collections.wonder.mesh.plugins.module_utils._daemon import Applied
 from ansible_collections.wonder.mesh.plugins.module_utils._files import Directory, File, FileError
 from ansible_collections.wonder.mesh.plugins.module_utils._removal import Removal
 from ansible_collections.wonder.mesh.plugins.module_utils._systemd import Systemd, SystemdError
-from ansible_collections.wonder.mesh.plugins.module_utils._transaction import Transaction, finish
+from ansible_collections.wonder.mesh.plugins.module_utils._transaction import Transaction, finish, recover
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -311,7 +311,8 @@ def _file(each: dict[str, t.Any]) -> File:
 def converge(module: AnsibleModule, daemon: Daemon, systemd: Systemd) -> dict[str, t.Any]:
     """Compare and act; the module's result."""
     applied = Applied.load(daemon)
-    todo = plan(daemon, applied, systemd.state(daemon.unit))
+    unproven = recover(daemon, applied, systemd, not module.check_mode)
+    todo = plan(daemon, applied, systemd.state(daemon.unit), unproven)
     result = _result(todo.differences) | {"restarted": todo.restart, "reloaded": todo.reload}
     uploads = module.params["uploads"]
     missing = todo.missing(uploads)
@@ -321,7 +322,7 @@ def converge(module: AnsibleModule, daemon: Daemon, systemd: Systemd) -> dict[st
             check(daemon, uploads, module.run_command)
     elif missing:
         result["missing"] = missing
-    elif todo.differences or todo.restart or todo.reload:
+    elif todo.differences or todo.restart or todo.reload or unproven:
         Transaction(daemon, todo, applied, uploads, systemd, module.run_command).run()
     else:
         finish(daemon)
@@ -335,6 +336,8 @@ def remove(module: AnsibleModule, daemon: Daemon, systemd: Systemd) -> dict[str,
     result = _result(removal.differences) | {"restarted": False, "reloaded": False}
     if result["changed"] and not module.check_mode:
         removal.run(systemd, module.run_command)
+    if not module.check_mode:
+        removal.forget()
     return result
 
 

@@ -118,8 +118,9 @@ PATH = "/api/v1/node"
 class Nodes:
     """The nodes of one Headscale, and what was (or would be) changed about them."""
 
-    def __init__(self, headscale: Headscale, check_mode: bool) -> None:
+    def __init__(self, headscale: Headscale, keys: set[str], check_mode: bool) -> None:
         self._headscale = headscale
+        self._keys = keys  # of all wanted nodes
         self._check_mode = check_mode
         self._found: list[dict[str, t.Any]] = headscale.call("GET", PATH)["nodes"] if headscale.is_installed() else []
         self.diff: list[dict[str, str]] = []
@@ -147,6 +148,11 @@ class Nodes:
             self._write("POST", f"{PATH}/{node['id']}/approve_routes", {"routes": sorted(wanted["routes"])})
 
     def _remove_old(self, node: dict[str, t.Any]) -> None:
+        if node["nodeKey"] in self._keys:
+            raise HeadscaleError(
+                f"the node {node['givenName']} is another one of the wanted nodes; names were exchanged. "
+                "Rename one of them with `headscale nodes rename`, and run again."
+            )
         if node.get("online"):
             raise HeadscaleError(
                 f"two machines are the node {node['givenName']}: one is connected, and another one has just joined. "
@@ -171,7 +177,7 @@ def _text(tags: list[str] | None, routes: list[str] | None) -> str:
 
 def converge(headscale: Headscale, wanted: list[dict[str, t.Any]], check_mode: bool) -> dict[str, t.Any]:
     """Compare and act; the module's result."""
-    nodes = Nodes(headscale, check_mode)
+    nodes = Nodes(headscale, {each["key"] for each in wanted} - {""}, check_mode)
     known, unknown = [], []
     for each in wanted:
         node = nodes.find(each)

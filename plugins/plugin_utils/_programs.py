@@ -30,6 +30,7 @@ import sys
 import tempfile
 import time
 import typing as t
+import zlib
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -79,7 +80,7 @@ class Binary:
             with gzip.open(self.archive) as stream:
                 while chunk := stream.read(1 << 20):
                     digest.update(chunk)
-        except (OSError, EOFError, ValueError):
+        except (OSError, EOFError, ValueError, zlib.error):
             return False
         return digest.hexdigest() == self.sha256
 
@@ -119,15 +120,13 @@ class Program:
         entry = self.entry(arch)
         try:
             manifest = json.loads((entry / "manifest.json").read_text(encoding="utf-8"))
-        except FileNotFoundError:
+            return {
+                name: Binary(name, manifest[name]["sha256"], manifest[name]["size"], entry / f"{name}.gz")
+                for name in sorted(self.packages)
+            }
+        except (FileNotFoundError, KeyError, TypeError, ValueError):
+            # None yet, or a damaged one, which is built again.
             return None
-        except ValueError:
-            # A manifest that is no JSON is damage: build it again.
-            shutil.rmtree(entry)
-            return None
-        return {
-            name: Binary(name, each["sha256"], each["size"], entry / f"{name}.gz") for name, each in manifest.items()
-        }
 
     def build(self, arch: str, report: Report) -> dict[str, Binary]:
         """The binaries for ``arch``, built when the cache has none or a damaged one. Minutes, the first time."""
