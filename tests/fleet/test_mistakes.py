@@ -38,21 +38,17 @@ def test_an_open_policy_breaks_a_promise_of_refusal(demo: Fleet, own_result: dic
     assert (play.status == 0, broken == []) == (False, False)
 
 
-# What a daemon refuses, and at which of its words: at the check of the new configuration, or when it loads it.
+def caddy(server: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Variables that give Caddy this one server and nothing else."""
+    admin = {"listen": "unix//run/caddy/admin.sock"}
+    return {"caddy_configuration": {"admin": admin, "apps": {"http": {"servers": {"x": server}}}}}
+
+
+# What a daemon refuses: when its new configuration is checked, or only when it loads it.
 REFUSED = [
     ("playbooks/coordinator.yml", {"headscale_base_domain": "hub.wm.test"}, "headscale", "hub"),
-    (
-        "playbooks/gateways.yml",
-        {"caddy_configuration": {"apps": {"http": {"servers": {"x": {"oops": 1}}}}}},
-        "caddy",
-        "edge",
-    ),
-    (
-        "playbooks/gateways.yml",
-        {"caddy_configuration": {"apps": {"http": {"servers": {"x": {"listen": ["203.0.113.250:443"]}}}}}},
-        "caddy",
-        "edge",
-    ),
+    ("playbooks/gateways.yml", caddy({"oops": 1}), "caddy", "edge"),
+    ("playbooks/gateways.yml", caddy({"listen": ["203.0.113.250:443"]}), "caddy", "edge"),
 ]
 
 
@@ -75,7 +71,7 @@ def test_the_gateway_still_serves_after_a_refusal(demo: Fleet) -> None:
 def without_nas(demo: Fleet, tmp_path_factory: pytest.TempPathFactory) -> tuple[Play, dict[str, t.Any]]:
     """A proof during which nobody reaches nas by SSH."""
     folder = tmp_path_factory.mktemp("without_nas")
-    (folder / "hosts.yml").write_text("all: {hosts: {nas: {ansible_ssh_common_args: '-o ProxyCommand=false'}}}\n")
+    (folder / "hosts.yml").write_text("all: {hosts: {nas: {ansible_host: nowhere}}}\n")
     result = folder / "result.json"
     arguments = ("--inventory", str(folder / "hosts.yml"))
     play = demo.play("playbooks/verify.yml", *arguments, variables={"mesh_result_file": str(result)})
