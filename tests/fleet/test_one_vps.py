@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import itertools
 import typing as t
+from pathlib import Path
 
 import pytest
-from world import run
+import yaml
+from world import read_json, run
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,6 +48,17 @@ def test_a_second_run_changes_nothing_on_any_host(one_vps: Fleet, own_result: di
 
 def test_the_proof_works_one_host_at_a_time(one_vps: Fleet, own_result: dict[str, str]) -> None:
     assert one_vps.play("playbooks/verify.yml", "--forks", "1", variables=own_result).status == 0
+
+
+def test_without_a_stranger_the_controller_is_one(one_vps: Fleet, own_result: dict[str, str], tmp_path: Path) -> None:
+    """As in the README: no stranger, the controller is somewhere on the internet, and DNS knows the public names."""
+    inventory = yaml.safe_load(one_vps.inventory.read_text(encoding="utf-8"))
+    del inventory["all"]["hosts"]["stranger"], inventory["all"]["children"]["strangers"]
+    inventory["all"]["vars"]["mesh_dns_check"] = "strict"
+    (tmp_path / "hosts.yml").write_text(yaml.safe_dump(inventory), encoding="utf-8")
+    play = one_vps.play("site.yml", variables=own_result, inventory=tmp_path / "hosts.yml", inside="stranger")
+    seen = {each["from"] for each in read_json(Path(own_result["mesh_result_file"]))["services"] if each["ok"]}
+    assert (play.status, seen) == (0, {"controller"})
 
 
 @pytest.fixture(scope="module")

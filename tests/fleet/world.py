@@ -89,11 +89,19 @@ class Fleet:
         """The mesh address of a node."""
         return next(node["address"] for node in self.result["nodes"] if node["name"] == name)
 
-    def play(self, playbook: str, *arguments: str, variables: Mapping[str, t.Any] | None = None) -> Play:
-        """Run a playbook of the checkout on the fleet."""
+    def play(
+        self,
+        playbook: str,
+        *arguments: str,
+        variables: Mapping[str, t.Any] | None = None,
+        inventory: Path | None = None,
+        inside: str = "",
+    ) -> Play:
+        """Run a playbook of the checkout on the fleet; with ``inside``, from a controller in that host's place."""
         extra = ["--extra-vars", json.dumps(dict(variables))] if variables else []
+        command = ["ansible-playbook", "--inventory", str(inventory or self.inventory), playbook, *arguments, *extra]
         done = subprocess.run(
-            ["ansible-playbook", "--inventory", str(self.inventory), playbook, *arguments, *extra],
+            [*self._enter(inside), *command] if inside else command,
             cwd=ROOT,
             check=False,
             stdout=subprocess.PIPE,
@@ -133,6 +141,13 @@ class Fleet:
     def connects(self, source: str, address: str, port: int) -> bool:
         """Does a TCP connection from this host to there open within five seconds?"""
         return run(self.host(source), f"timeout 5 bash -c 'exec 3<>/dev/tcp/{address}/{port}'").rc == 0
+
+    def _enter(self, host: str) -> list[str]:
+        """What to put before a command so that it has the network, the names and the authorities of that host."""
+        place = self.inventory.parents[1]
+        hosts = place / "hosts" / host / "root" / "etc" / "hosts"
+        command = f'mount --bind {hosts} /etc/hosts && SSL_CERT_FILE={place / "ca.pem"} exec "$@"'
+        return ["ip", "netns", "exec", f"{place.name}-{host}", "bash", "-c", command, "bash"]
 
     def _show(self, verb: str, *, seconds: int) -> None:
         command = [DEMO, verb, "--topology", self.topology]

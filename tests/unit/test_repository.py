@@ -116,3 +116,18 @@ def test_pytest_ansible_stays_out() -> None:
 @pytest.mark.parametrize("word", REGISTRIES + MACHINE_PATHS)
 def test_nothing_names_one_machine_or_a_registry(word: str) -> None:
     assert relative(path for path in repository_files() if word in read_text(path)) == []
+
+
+def test_the_readme_shows_the_example_inventory() -> None:
+    example = (ROOT / "inventory" / "example" / "hosts.yml").read_text(encoding="utf-8")
+    assert f"```yaml\n{example}```" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_world_one_vps_is_the_readmes_inventory() -> None:
+    """The same hosts in the same groups; only the stranger comes on top."""
+    example = yaml.safe_load((ROOT / "inventory" / "example" / "hosts.yml").read_text(encoding="utf-8"))["all"]
+    world = yaml.safe_load((ROOT / "fleet" / "topologies" / "one-vps.yml").read_text(encoding="utf-8"))
+    homes = {name: host for home in world["homes"].values() for name, host in home["hosts"].items()}
+    hosts = {name: set(host["groups"]) for name, host in {**world["public"], **homes}.items() if name != "stranger"}
+    groups = example["children"].items()
+    assert hosts == {name: {group for group, each in groups if name in each["hosts"]} for name in example["hosts"]}
