@@ -54,7 +54,7 @@ def up(name: str) -> int:
         chosen = provider.load("nspawn")
         world = topology.load(name, chosen.NAT_KINDS)
         with console.step("Programs (headscale, tailscale, caddy)") as progress:
-            build = [sys.executable, "plugins/plugin_utils/_programs.py", "build"]
+            build = [sys.executable, "tools/programs.py"]
             follow(*build, progress=progress, timeout=BUILD_PATIENCE, cwd=CHECKOUT)
         chosen.up(world, state, console)
         before = _stamp(state)

@@ -16,7 +16,8 @@ from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import lookup_loader
 from ansible.utils.display import Display
 
-from ansible_collections.wonder.mesh.plugins.plugin_utils import _programs
+from ansible_collections.wonder.mesh.plugins.plugin_utils import _programs, _supply
+from ansible_collections.wonder.mesh.plugins.plugin_utils._values import plain
 
 UNITS = "/etc/systemd/system"
 
@@ -29,11 +30,13 @@ class ActionModule(ActionBase):
         variables = task_vars or {}
         # Contents to send apart, by their hash: gzipped files, or secrets that are in no argument.
         self._secrets: dict[str, bytes] = {}
+        arguments = dict(self._task.args)
+        self._program_source = plain(arguments.pop("program_source", None))
         try:
-            arguments = self._resolve(dict(self._task.args), variables)
+            arguments = self._resolve(arguments, variables)
             return self._converge(arguments, variables)
         except _programs.ProgramError as exc:
-            raise AnsibleActionFail(str(exc)) from exc
+            raise AnsibleActionFail(str(exc)) from None  # Ansible would say all of it twice
         finally:
             self._remove_tmp_path(self._connection._shell.tmpdir)
 
@@ -104,7 +107,9 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(f"daemon: {source} cannot be read on the controller: {exc.strerror}") from exc
 
     def _program(self, arguments: dict[str, t.Any]) -> _programs.Program:
-        return _programs.find(arguments["program"], str(arguments.get("version") or ""))
+        """The one place that decides where a program's bytes come from."""
+        program = _programs.find(arguments["program"], str(arguments.get("version") or ""))
+        return _supply.supplied(program, self._program_source, self._loader.path_dwim)
 
     def _binaries(self, arguments: dict[str, t.Any]) -> dict[str, t.Any]:
         """What the cache has of the program, by architecture."""

@@ -22,7 +22,7 @@ from ansible_collections.wonder.mesh.plugins.plugin_utils._values import (
 )
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
 VARIABLES = (
     "mesh_domain",
@@ -49,9 +49,10 @@ OTHER_VARIABLES = (
     "caddy_version",
     "headscale_version",
     "tailscaled_version",
+    "caddy_program_source",
+    "headscale_program_source",
+    "tailscaled_program_source",
 )
-# The variables that name a program's version, and which program's.
-VERSIONS = {"caddy_version": "caddy", "headscale_version": "headscale", "tailscaled_version": "tailscale"}
 LATER_BACKENDS = ("wireguard", "zerotier")
 PREFIXES = {
     "headscale_prefix_v4": ipaddress.ip_network("100.64.0.0/10"),
@@ -113,7 +114,7 @@ def check_variable_names(inventory: Inventory, problems: Problems) -> None:
         meant = difflib.get_close_matches(name, VARIABLES, n=1)
         fix = f"Rename it to {meant[0]}" if meant else f"Remove it; there are {', '.join(VARIABLES)}"
         value = inventory.hosts[hosts[0]][name]
-        problems.add(_several(hosts), name, value, "there is no such variable", fix)
+        problems.add(several(hosts), name, value, "there is no such variable", fix)
 
 
 def read_domain(inventory: Inventory, problems: Problems) -> str | None:
@@ -183,18 +184,5 @@ def check_prefixes(inventory: Inventory, coordinator: str, problems: Problems) -
             problems.add(coordinator, variable, value, f"Headscale gives addresses from {bounds} only", fix)
 
 
-def _several(hosts: list[str]) -> str:
+def several(hosts: list[str]) -> str:
     return ", ".join(hosts) if len(hosts) <= 3 else f"{', '.join(hosts[:3])} and {len(hosts) - 3} more"
-
-
-def check_versions(inventory: Inventory, pinned: Callable[[str], str], problems: Problems) -> None:
-    """A program has one version, the one that is pinned: with another, a role would fail half-way."""
-    for host in inventory.members():
-        for variable, program in VERSIONS.items():
-            value = inventory.get(host, variable, problems)
-            if value in (None, ""):
-                continue
-            version = pinned(program)
-            if str(value).removeprefix("v") != version:
-                reason = f"programs/{program} pins {version}"
-                problems.add(host, variable, value, reason, f"Set it to {version}, or remove it")

@@ -12,6 +12,7 @@ import typing as t
 from ansible_collections.wonder.mesh.plugins.plugin_utils import _inventory as settings
 from ansible_collections.wonder.mesh.plugins.plugin_utils._access import read_admins, read_grants
 from ansible_collections.wonder.mesh.plugins.plugin_utils._inventory import Inventory
+from ansible_collections.wonder.mesh.plugins.plugin_utils._pins import check_program_sources, check_versions
 from ansible_collections.wonder.mesh.plugins.plugin_utils._services import check_probe_port, read_services
 from ansible_collections.wonder.mesh.plugins.plugin_utils._types import CONTROLLER, NATS
 from ansible_collections.wonder.mesh.plugins.plugin_utils._values import Problems, dns_label, dns_name, ip_address
@@ -35,8 +36,8 @@ class Outcome:
     warnings: list[str]
 
 
-def build_model(inventory: Inventory, world: World) -> Outcome:
-    """Raises nothing, whatever the inventory holds."""
+def build_model(inventory: Inventory, world: World | None) -> Outcome:
+    """Raises nothing, whatever the inventory holds. Without a world, nothing outside of it is looked at."""
     problems = Problems()
     settings.check_variable_names(inventory, problems)
     domain = settings.read_domain(inventory, problems)
@@ -60,8 +61,11 @@ def build_model(inventory: Inventory, world: World) -> Outcome:
     check_probe_port(services, probe_port, problems)
     admins = read_admins(inventory, problems)
     grants = read_grants(inventory, {tag for host in hosts.values() for tag in host["tags"]}, problems)
-    settings.check_versions(inventory, world.pinned, problems)
-    warnings = _look_outside(inventory, coordinator, server, services, dns_check == "strict", world, problems)
+    warnings: list[str] = []
+    if world is not None:
+        check_versions(inventory, world.pinned, problems)
+        check_program_sources(inventory, world.binaries, world.read_file, problems)
+        warnings = _look_outside(inventory, coordinator, server, services, dns_check == "strict", world, problems)
 
     if problems.lines or coordinator is None or domain is None:
         return Outcome(None, problems.lines, warnings)

@@ -7,18 +7,13 @@
 A cache entry is a directory ``programs/<name>-<version>-<arch>-<key>`` in the user's cache folder. It holds each
 binary gzipped, and ``manifest.json`` with the size and sha256 of every binary. The key hashes all that decides the
 bytes: the pins, our own Go files, the build's flags and the version of Go. An entry appears by a rename, complete.
-
-Run as a script, it builds every program: ``_programs.py build [--arch amd64 ...]``.
+What the user supplies instead of a build lies there too, with the version ``given`` and a key made of its hashes.
 """
 
 from __future__ import annotations
 
-import argparse
-import contextlib
 import dataclasses
-import fcntl
 import functools
-import gzip
 import hashlib
 import json
 import os
@@ -26,16 +21,17 @@ import pathlib
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 import typing as t
-import zlib
+
+from ansible_collections.wonder.mesh.plugins.plugin_utils._cache import Binary, cache_directory, locked, pack
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Mapping
 
-    Report = Callable[[str], None]
+    from ansible_collections.wonder.mesh.plugins.plugin_utils._cache import Report
+    from ansible_collections.wonder.mesh.plugins.plugin_utils._supply import Supply
 
 GO_MINIMUM = (1, 26)
 SOURCES = pathlib.Path(__file__).resolve().parents[2] / "programs"
@@ -61,42 +57,24 @@ BUILD_FLAGS = ("-mod=readonly", "-trimpath", "-buildvcs=false")
 
 
 class ProgramError(Exception):
-    """A program is unknown or cannot be built; the message says what to do."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Binary:
-    """One executable: its name, the sha256 (hex) and size (bytes) of its content, and the gzipped file."""
-
-    name: str
-    sha256: str
-    size: int
-    archive: pathlib.Path
-
-    def is_intact(self) -> bool:
-        """Whether the cached archive still holds the bytes that were built."""
-        digest = hashlib.sha256()
-        try:
-            with gzip.open(self.archive) as stream:
-                while chunk := stream.read(1 << 20):
-                    digest.update(chunk)
-        except (OSError, EOFError, ValueError, zlib.error):
-            return False
-        return digest.hexdigest() == self.sha256
+    """A program is unknown, refused or cannot be built; the message says what to do."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Program:
-    """One upstream program at its pinned version."""
+    """One upstream program at its pinned version, or what the user supplies in its place."""
 
     name: str
     version: str
     directory: pathlib.Path
     packages: Mapping[str, str]
     ldflags: str
+    supply: Supply | None = None
 
     def key(self, arch: str) -> str:
         """Names the bytes that a build for ``arch`` gives: 16 hex digits."""
+        if self.supply is not None:
+            return self.supply.key(arch)
         digest = hashlib.sha256()
         recipe = [
             go_version(),
@@ -117,6 +95,8 @@ class Program:
 
     def cached(self, arch: str) -> dict[str, Binary] | None:
         """The binaries of a finished build by name; None when there is none yet."""
+        if self.supply is not None and arch not in self.supply:
+            return None
         entry = self.entry(arch)
         try:
             manifest = json.loads((entry / "manifest.json").read_text(encoding="utf-8"))
@@ -129,19 +109,19 @@ class Program:
             return None
 
     def build(self, arch: str, report: Report) -> dict[str, Binary]:
-        """The binaries for ``arch``, built when the cache has none or a damaged one. Minutes, the first time."""
+        """The binaries for ``arch``, made when the cache has none or a damaged one. Minutes, the first time."""
         entry = self.entry(arch)
         entry.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(entry.parent / f".{entry.name}.lock", report):
+        with locked(entry.parent / f".{entry.name}.lock", report):
             binaries = self.cached(arch)
             if binaries is not None and all(each.is_intact() for each in binaries.values()):
                 return binaries
             if binaries is not None:
-                report(f"{self.name} {self.version} for {arch}: the cached build is damaged, building it again")
+                report(f"{self.name} {self.version} for {arch}: the cached copy is damaged, making it anew")
             with tempfile.TemporaryDirectory(prefix=f".{entry.name}.", dir=entry.parent) as scratch:
                 staged = pathlib.Path(scratch, "entry")
                 staged.mkdir()
-                self._compile(arch, staged, report)
+                self._make(arch, staged, report)
                 if entry.exists():
                     shutil.rmtree(entry)
                 staged.rename(entry)
@@ -152,28 +132,20 @@ class Program:
             )
         return built
 
-    def _compile(self, arch: str, target: pathlib.Path, report: Report) -> None:
+    def _make(self, arch: str, target: pathlib.Path, report: Report) -> None:
+        if self.supply is not None:
+            self.supply.fetch(arch, target, report)
+        else:
+            self._compile(arch, target, report)
         manifest = {}
-        for name, package in sorted(self.packages.items()):
-            path = target / name
-            flags = [*BUILD_FLAGS, "-v", "-ldflags", f"-s -w {self.ldflags}".strip(), "-o", str(path)]
-            _go_build(["build", *flags, package], self, arch, name, report)
-            manifest[name] = {"sha256": _sha256(path), "size": path.stat().st_size}
-            # Kept compressed: that is how it travels, and a home's uplink is slow. No time stamp, so equal bytes.
-            with (
-                open(path, "rb") as source,
-                open(f"{path}.gz", "wb") as sink,
-                gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=sink, mtime=0) as archive,
-            ):
-                shutil.copyfileobj(source, archive, 1 << 20)
-            path.unlink()
+        for name in sorted(self.packages):
+            manifest[name] = pack(target / name)
         (target / "manifest.json").write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
-
-def cache_directory() -> pathlib.Path:
-    """The project's folder in the user's cache folder."""
-    base = os.environ.get("XDG_CACHE_HOME") or pathlib.Path("~/.cache").expanduser()
-    return pathlib.Path(base) / "wonder-mesh"
+    def _compile(self, arch: str, target: pathlib.Path, report: Report) -> None:
+        for name, package in sorted(self.packages.items()):
+            flags = [*BUILD_FLAGS, "-v", "-ldflags", f"-s -w {self.ldflags}".strip(), "-o", str(target / name)]
+            _go_build(["build", *flags, package], self, arch, name, report)
 
 
 @functools.cache
@@ -247,41 +219,3 @@ def _go_build(arguments: list[str], program: Program, arch: str, binary: str, re
     if process.returncode != 0:
         tail = "\n".join(lines[-15:])
         raise ProgramError(f"{what}: go {arguments[0]} failed with exit status {process.returncode}:\n{tail}")
-
-
-@contextlib.contextmanager
-def _locked(path: pathlib.Path, report: Report) -> Iterator[None]:
-    """Hold an exclusive lock on ``path``; another process may be building the same entry."""
-    with open(path, "w", encoding="utf-8") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            report(f"waiting for another run that builds {path.name.strip('.')}")
-            fcntl.flock(stream, fcntl.LOCK_EX)
-        yield
-
-
-def _sha256(path: pathlib.Path) -> str:
-    with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description="Build the programs into the cache.")
-    parser.add_argument("command", choices=["build"])
-    parser.add_argument("--arch", action="append", help="what Go calls the architecture; may be repeated")
-    arguments = parser.parse_args()
-    try:
-        for arch in arguments.arch or [go_arch(os.uname().machine)]:
-            for name in names():
-                program = find(name)
-                program.build(arch, lambda line: print(line, flush=True))
-                print(f"{name} {program.version} for {arch}: ready", flush=True)
-    except ProgramError as exc:
-        print(f"programs: {exc}", file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -18,7 +18,7 @@ from ansible_collections.wonder.mesh.plugins.plugin_utils._values import dns_nam
 
 if t.TYPE_CHECKING:
     import datetime
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from ansible_collections.wonder.mesh.plugins.plugin_utils._inventory import Inventory
     from ansible_collections.wonder.mesh.plugins.plugin_utils._values import Problems
@@ -39,12 +39,13 @@ class World:
     """What the checks may ask.
 
     read_file raises OSError; resolve gives the addresses of each name, none for one that does not resolve; pinned gives
-    the version of a program.
+    the version of a program, binaries the names of what it consists of.
     """
 
     read_file: Callable[[str], bytes]
     resolve: Callable[[Sequence[str]], dict[str, list[str]]]
     pinned: Callable[[str], str]
+    binaries: Callable[[str], Collection[str]]
     now: datetime.datetime
 
 

@@ -167,6 +167,39 @@ def test_a_damaged_archive_is_built_again_before_it_is_sent(world: World) -> Non
     assert gzip.decompress(world.sent[f"/there/{binary.sha256}"]) == b"program"
 
 
+def test_a_source_of_the_users_is_taken_instead_of_a_build(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = b"\x7fELF" + bytes(14) + b"\xb7\x00 for arm64"
+    digest = hashlib.sha256(content).hexdigest()
+    (tmp_path / "mine").write_bytes(content)
+    program = _programs.Program("demo", "1.2.3", tmp_path, {"demo": "."}, "")
+    monkeypatch.setattr(_programs, "find", lambda *_: program)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    world.answers = [
+        {"changed": False, "machine": "aarch64", "missing": ["program"]},
+        {"changed": True, "machine": "aarch64", "missing": [digest]},
+        DONE,
+    ]
+    world.run(program="demo", program_source={"arm64": {"demo": {"file": "mine", "sha256": digest}}})
+    assert world.calls[1]["binaries"] == {"aarch64": [{"name": "demo", "sha256": digest, "label": "demo given"}]}
+    assert gzip.decompress(world.sent[f"/there/{digest}"]) == content
+    assert not any("program_source" in call for call in world.calls)
+
+
+def test_a_source_with_another_hash_is_refused_before_anything_is_sent(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine").write_bytes(b"other")
+    program = _programs.Program("demo", "1.2.3", tmp_path, {"demo": "."}, "")
+    monkeypatch.setattr(_programs, "find", lambda *_: program)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    world.answers = [{"changed": False, "machine": "x86_64", "missing": ["program"]}]
+    with pytest.raises(AnsibleActionFail, match="so it is refused"):
+        world.run(program="demo", program_source={"amd64": {"demo": {"file": "mine", "sha256": 64 * "0"}}})
+    assert (len(world.calls), world.sent) == (1, {})
+
+
 def test_an_unknown_version_is_refused_before_the_host_is_asked(world: World) -> None:
     with pytest.raises(AnsibleActionFail, match=r"unknown version 9 of demo; programs/demo pins 1.2.3"):
         world.run(program="demo", version="9")

@@ -51,7 +51,14 @@ def read_file(path: str) -> bytes:
 
 
 def world(records: dict[str, list[str]] | None = None, read: Callable[[str], bytes] = read_file) -> World:
-    return World(read, resolver(RECORDS if records is None else records), lambda _: "1.2.3", NOW)
+    resolve = resolver(RECORDS if records is None else records)
+    return World(
+        read,
+        resolve,
+        lambda _: "1.2.3",
+        lambda name: ["tailscale", "tailscaled"] if name == "tailscale" else [name],
+        NOW,
+    )
 
 
 def build(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import typing as t
 
 import pytest
 
 from ansible_collections.wonder.mesh.plugins.plugin_utils._values import Broken
-from tests.unit.plugins.plugin_utils.mesh_world import GROUPS, HELLO, build
+from tests.unit.plugins.plugin_utils.mesh_world import GROUPS, HELLO, build, world
 
 
 def service(**changes: t.Any) -> dict[str, t.Any]:
@@ -57,6 +58,19 @@ MISTAKES: dict[str, tuple[dict[str, t.Any], str]] = {
     "other version": (
         on("hub", headscale_version="0.1.0"),
         r'hub: headscale_version: found "0.1.0": .*pins 1\.2\.3\. Set it',
+    ),
+    "program source": (on("edge", caddy_program_source="caddy"), "edge: caddy_program_source: .*must be a mapping"),
+    "one binary of two": (
+        on("nas", tailscaled_program_source={"amd64": {"tailscale": {"file": "x", "sha256": 64 * "0"}}}),
+        r"nas: tailscaled_program_source\.amd64: .*it must name tailscale and tailscaled",
+    ),
+    "program by http": (
+        on("hub", headscale_program_source={"amd64": {"headscale": {"url": "http://x.y/z", "sha256": 64 * "0"}}}),
+        r'hub: headscale_program_source\.amd64\.headscale\.url: found "http://x\.y/z": .*over https only',
+    ),
+    "no such program": (
+        on("hub", headscale_program_source={"arm64": {"headscale": {"file": "mine", "sha256": 64 * "0"}}}),
+        r'hub: headscale_program_source\.arm64\.headscale\.file: found "mine": the file cannot be read: No such',
     ),
     "odd version": (on("edge", caddy_version=["x"]), "edge: caddy_version: "),
     "no list": (on("nas", mesh_services="hello"), "nas: mesh_services: .*must be a list"),
@@ -158,3 +172,24 @@ def test_a_mistake_is_one_line_that_says_where_and_what_to_do(name: str) -> None
     text = "\n".join(outcome.problems)
     assert re.search(pattern, text), text
     assert all(line == " ".join(line.split()) and line.endswith(".") for line in outcome.problems)
+
+
+def test_a_file_with_another_hash_is_named_with_its_own() -> None:
+    source = {"amd64": {"headscale": {"file": "mine", "sha256": 64 * "0"}}}
+    outcome = build(hosts={"hub": {"headscale_program_source": source}}, around=world(read=lambda _: b"x"))
+    assert re.fullmatch(
+        r"hub: headscale_program_source\.amd64\.headscale\.sha256: found .*: mine has the sha256 2d711642b726b044.*",
+        "\n".join(outcome.problems),
+    )
+
+
+def test_a_mistake_of_many_hosts_is_one_line() -> None:
+    outcome = build(everywhere={"caddy_program_source": {"amd64": {}}})
+    (line,) = outcome.problems
+    assert line.startswith("hub, edge, mini-1 and 4 more: caddy_program_source.amd64: found {}: it must name caddy")
+
+
+def test_a_file_with_its_hash_is_taken() -> None:
+    source = {"amd64": {"headscale": {"file": "mine", "sha256": hashlib.sha256(b"x").hexdigest().upper()}}}
+    outcome = build(hosts={"hub": {"headscale_program_source": source}}, around=world(read=lambda _: b"x"))
+    assert outcome.problems == []

@@ -7,13 +7,13 @@ import gzip
 import hashlib
 import multiprocessing
 import os
-import sys
 import typing as t
 
 import pytest
 
-from ansible_collections.wonder.mesh.plugins.plugin_utils import _programs
+from ansible_collections.wonder.mesh.plugins.plugin_utils import _cache, _programs
 from ansible_collections.wonder.mesh.plugins.plugin_utils._programs import ProgramError
+from tools import programs as script
 
 if t.TYPE_CHECKING:
     from pathlib import Path
@@ -90,7 +90,7 @@ def test_a_damaged_archive_is_found_and_built_again(go: Path, damage: t.Callable
     said: list[str] = []
     assert not _programs.find("demo").cached("amd64")["demo"].is_intact()  # type: ignore[index]
     assert _programs.find("demo").build("amd64", said.append)["demo"].is_intact()
-    assert "demo 1.2.3 for amd64: the cached build is damaged, building it again" in said
+    assert "demo 1.2.3 for amd64: the cached copy is damaged, making it anew" in said
     assert archive.read_bytes() == whole
 
 
@@ -121,7 +121,7 @@ def test_an_interrupted_build_leaves_nothing_that_is_used(go: Path, monkeypatch:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(_programs, "_sha256", interrupt)
+        patch.setattr(_cache, "_sha256", interrupt)
         with pytest.raises(KeyboardInterrupt):
             build()
     assert entries(go) == []
@@ -168,21 +168,18 @@ def test_the_second_builder_says_what_it_waits_for(go: Path) -> None:
 
     path = entry.parent / f".{entry.name}.lock"
     descriptor = os.open(path, os.O_CREAT | os.O_WRONLY)
-    _programs.fcntl.flock(descriptor, _programs.fcntl.LOCK_EX)
-    with _programs._locked(path, report):
+    _cache.fcntl.flock(descriptor, _cache.fcntl.LOCK_EX)
+    with _cache.locked(path, report):
         assert said == [f"waiting for another run that builds {entry.name}.lock"]
 
 
-def test_the_script_builds_all_and_says_so(
-    go: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(sys, "argv", ["_programs.py", "build", "--arch", "amd64"])
-    assert _programs.main() == 0
+def test_the_script_builds_all_and_says_so(go: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert script.main(["--arch", "amd64"]) == 0
     assert [line for line in capsys.readouterr().out.splitlines() if line.endswith("ready")] == [
         "demo 1.2.3 for amd64: ready",
         "other 2.0.0 for amd64: ready",
     ]
     (go / "version").write_text("go1.2\n")
     _programs.go_version.cache_clear()
-    assert _programs.main() == 1
+    assert script.main(["--arch", "amd64"]) == 1
     assert "programs: Go on PATH is go1.2, which is too old." in capsys.readouterr().err
