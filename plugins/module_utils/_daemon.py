@@ -106,19 +106,21 @@ class Plan:
         return [each.file for each in self.differences if each.file is not None]
 
     @property
+    def new_contents(self) -> list[File]:
+        """Those of the files that differ in more than owner and mode."""
+        return [
+            each.file
+            for each in self.differences
+            if each.file is not None and (each.found is None or each.found.sha256 != each.file.sha256)
+        ]
+
+    @property
     def directories(self) -> list[Directory]:
         return [each.directory for each in self.differences if each.directory is not None]
 
     def missing(self, uploads: t.Mapping[str, str]) -> list[str]:
         """The hashes of contents that must be uploaded before the plan can be carried out."""
-        return sorted(
-            each.file.sha256
-            for each in self.differences
-            if each.file is not None
-            and each.file.content is None
-            and each.file.sha256 not in uploads
-            and (each.found is None or each.found.sha256 != each.file.sha256)
-        )
+        return sorted(file.sha256 for file in self.new_contents if file.content is None and file.sha256 not in uploads)
 
 
 def applied_path(daemon: Daemon) -> str:

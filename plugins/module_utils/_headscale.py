@@ -15,6 +15,7 @@ import typing as t
 import urllib.parse
 
 from ansible_collections.wonder.mesh.plugins.module_utils._files import write_atomically
+from ansible_collections.wonder.mesh.plugins.module_utils._headscale_rest import at_rest
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +33,7 @@ ARGUMENTS: dict[str, t.Any] = {
     "binary": {"type": "path", "default": "/usr/local/bin/headscale"},
     "config": {"type": "path", "default": "/etc/headscale/config.yaml"},
 }
+DATABASE: dict[str, t.Any] = {"type": "path", "default": "/var/lib/headscale/db.sqlite"}
 
 
 class HeadscaleError(Exception):
@@ -54,11 +56,18 @@ class Headscale:
         self._url = urllib.parse.urlsplit(params["url"])
         self._binary = params["binary"]
         self._config = params["config"]
+        self._database = params.get("database", "")
         self._may_write = may_write
 
-    def is_installed(self) -> bool:
-        """Whether there is something to ask: on a bare host, in check mode, there is not."""
-        return os.path.exists(self._binary) and (self._may_write or os.path.exists(KEY_FILE))
+    def read(self, path: str) -> t.Any:
+        """The answer to GET. In check mode Headscale may be down: then what it will answer once it runs."""
+        try:
+            return self.call("GET", path)
+        except HeadscaleError as exc:
+            refused = isinstance(exc, ApiError) and exc.status != http.HTTPStatus.UNAUTHORIZED
+            if self._may_write or refused:
+                raise
+            return at_rest(self._database, path)
 
     def call(self, method: str, path: str, body: t.Mapping[str, t.Any] | None = None) -> t.Any:
         """The decoded answer to a request; ApiError when Headscale refuses it."""

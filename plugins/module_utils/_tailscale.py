@@ -47,6 +47,10 @@ class Tailscale:
     def set(self, flags: list[str]) -> None:
         self._call("set", *flags)
 
+    def resume(self) -> None:
+        """Connect a stopped node again. With any flag, tailscale would ask for all that are not at their defaults."""
+        self._call("up", patience=JOIN + 15)
+
     def up(self, flags: list[str]) -> None:
         self._call("up", f"--timeout={JOIN}s", *flags, patience=JOIN + 15)
 

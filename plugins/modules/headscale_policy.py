@@ -37,6 +37,10 @@ options:
     description: The Headscale program, which makes the API key.
     type: path
     default: /usr/local/bin/headscale
+  database:
+    description: Headscale's database. Check mode reads a copy of it while Headscale is down.
+    type: path
+    default: /var/lib/headscale/db.sqlite
   config:
     description: Headscale's configuration.
     type: path
@@ -60,6 +64,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.wonder.mesh.plugins.module_utils._headscale import (
     ARGUMENTS,
+    DATABASE,
     ApiError,
     Headscale,
     HeadscaleError,
@@ -72,7 +77,7 @@ PATH = "/api/v1/policy"
 def current(headscale: Headscale) -> t.Any:
     """The policy in force, as data; None while there is none."""
     try:
-        return canonical(headscale.call("GET", PATH).get("policy", ""))
+        return canonical(headscale.read(PATH).get("policy", ""))
     except ApiError as exc:
         # Before the first policy, 0.29 answers 500 and a later one 404.
         if exc.status in (404, 500) and "not found" in str(exc):
@@ -92,7 +97,7 @@ def converge(headscale: Headscale, policy: dict[str, t.Any], check_mode: bool) -
         raise HeadscaleError(
             "the policy has neither `grants` nor `acls`, which would allow everything; add `grants: []`"
         )
-    before = current(headscale) if headscale.is_installed() else None
+    before = current(headscale)
     changed = before != policy
     if changed and not check_mode:
         headscale.call("PUT", PATH, {"policy": json.dumps(policy, indent=2, sort_keys=True)})
@@ -102,7 +107,7 @@ def converge(headscale: Headscale, policy: dict[str, t.Any], check_mode: bool) -
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={"policy": {"type": "dict", "required": True}, **ARGUMENTS},
+        argument_spec={"policy": {"type": "dict", "required": True}, "database": DATABASE, **ARGUMENTS},
         supports_check_mode=True,
     )
     os.umask(0o077)

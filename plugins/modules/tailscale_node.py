@@ -63,6 +63,10 @@ options:
     description: The socket of the host's tailscaled.
     type: path
     default: /run/tailscale/tailscaled.sock
+  state_directory:
+    description: Where the host's tailscaled keeps its state. Check mode reads it while the daemon is down.
+    type: path
+    default: /var/lib/tailscale
   unit:
     description: The unit of the host's tailscaled. It is started anew before a host that was a node once joins again.
     type: str
@@ -101,63 +105,31 @@ key:
   sample: nodekey:9f8a...
 """
 
+import contextlib
 import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.wonder.mesh.plugins.module_utils._preferences import (
+    ONLY_SET,
+    current_preferences,
+    flag,
+    wanted_preferences,
+)
 from ansible_collections.wonder.mesh.plugins.module_utils._tailscale import Tailscale, TailscaleError
-
-# A wanted preference: how `tailscale debug prefs` names it, and the flag of `tailscale set`.
-FLAGS = {
-    "Hostname": "hostname",
-    "CorpDNS": "accept-dns",
-    "RouteAll": "accept-routes",
-    "AdvertiseRoutes": "advertise-routes",
-    "AutoUpdate.Check": "update-check",
-    "AutoUpdate.Apply": "auto-update",
-}
-# `tailscale up` does not know these two.
-ONLY_SET = ("AutoUpdate.Check", "AutoUpdate.Apply")
-
-
-def wanted_preferences(params: dict[str, t.Any]) -> dict[str, t.Any]:
-    return {
-        "Hostname": params["hostname"],
-        "CorpDNS": params["accept_dns"],
-        "RouteAll": params["accept_routes"],
-        "AdvertiseRoutes": sorted(params["advertise_routes"]),
-        # The program is pinned and put there by us: it must not replace itself.
-        "AutoUpdate.Check": False,
-        "AutoUpdate.Apply": False,
-    }
-
-
-def current_preferences(preferences: dict[str, t.Any]) -> dict[str, t.Any]:
-    update = preferences.get("AutoUpdate") or {}
-    return {
-        "Hostname": preferences.get("Hostname") or "",
-        "CorpDNS": bool(preferences.get("CorpDNS")),
-        "RouteAll": bool(preferences.get("RouteAll")),
-        "AdvertiseRoutes": sorted(preferences.get("AdvertiseRoutes") or []),
-        "AutoUpdate.Check": bool(update.get("Check")),
-        "AutoUpdate.Apply": bool(update.get("Apply")),
-    }
-
-
-def flag(preference: str, value: t.Any) -> str:
-    text = ",".join(value) if isinstance(value, list) else str(value).lower() if isinstance(value, bool) else value
-    return f"--{FLAGS[preference]}={text}"
+from ansible_collections.wonder.mesh.plugins.module_utils._tailscale_rest import at_rest
 
 
 class Node:
     """The host as a node: what it is, what differs, and how to get there."""
 
-    def __init__(self, tailscale: Tailscale, params: dict[str, t.Any]) -> None:
+    def __init__(
+        self, tailscale: Tailscale, params: dict[str, t.Any], status: dict[str, t.Any], preferences: dict[str, t.Any]
+    ) -> None:
         self._tailscale = tailscale
         self._params = params
-        self._status = tailscale.status()
-        preferences = tailscale.preferences()
+        self._status = status
         self._server = preferences.get("ControlURL") or ""
         self._was_joined = bool(self._status.get("HaveNodeKey") or preferences.get("LoggedOut"))
         self._before = current_preferences(preferences)
@@ -195,7 +167,7 @@ class Node:
             self._tailscale.up(["--reset", f"--login-server={server}", f"--auth-key=file:{key_file}", *flags])
             different = list(ONLY_SET)
         elif self.stopped:
-            self._tailscale.up([])
+            self._tailscale.resume()
         if different:
             self._tailscale.set([flag(name, self._after[name]) for name in different])
         self._status = self._tailscale.status()
@@ -212,7 +184,8 @@ class Node:
         return {
             "before_header": "the node",
             "after_header": "the node",
-            "before": _text(self._server if self.joined else "no mesh", self._before, not self.stopped and self.joined),
+            # What an unjoined daemon prefers says nothing about the host.
+            "before": _text(self._server, self._before, not self.stopped) if self.joined else "node of: no mesh\n",
             "after": _text(server, self._after, True),
         }
 
@@ -223,11 +196,20 @@ def _text(server: str, preferences: dict[str, t.Any], running: bool) -> str:
     return "\n".join(lines) + "\n"
 
 
+def look(module: AnsibleModule) -> Node:
+    """The node as it is. In check mode its daemon may be down: then as it will be once that runs."""
+    tailscale = Tailscale(module.run_command, module.params["binary"], module.params["socket"])
+    if not module.check_mode:
+        return Node(tailscale, module.params, tailscale.status(), tailscale.preferences())
+    if os.path.exists(module.params["socket"]):
+        with contextlib.suppress(TailscaleError, ValueError):
+            return Node(tailscale, module.params, tailscale.status(), tailscale.preferences())
+    return Node(tailscale, module.params, *at_rest(module.params["state_directory"]))
+
+
 def converge(module: AnsibleModule) -> dict[str, t.Any]:
     """Read, compare, act; the module's result. Without a key, one that must join is left as it is."""
-    if module.check_mode and not os.path.exists(module.params["socket"]):
-        return {"changed": True, "joined": False, "addresses": [], "key": ""}
-    node = Node(Tailscale(module.run_command, module.params["binary"], module.params["socket"]), module.params)
+    node = look(module)
     node.refuse_other_mesh()
     result = {"changed": node.changed, "diff": node.diff()}
     if node.changed and not module.check_mode and (node.joined or module.params["key_file"]):
@@ -247,6 +229,7 @@ def main() -> None:
             "advertise_routes": {"type": "list", "elements": "str", "default": []},
             "binary": {"type": "path", "default": "/usr/local/bin/tailscale"},
             "socket": {"type": "path", "default": "/run/tailscale/tailscaled.sock"},
+            "state_directory": {"type": "path", "default": "/var/lib/tailscale"},
             "unit": {"type": "str", "default": "tailscaled.service"},
             "key_file": {"type": "path", "default": "", "no_log": False},
         },

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
 import os
+import sqlite3
 import stat
 import time
 import typing as t
@@ -131,14 +133,15 @@ def test_a_damaged_key_file_is_made_anew_but_not_by_a_check(
 ) -> None:
     key_file.parent.mkdir(parents=True)
     key_file.write_text(kept)
-    assert f"{key_file} is damaged" in call(headscale_policy, check=True, policy=POLICY)["msg"]
+    assert call(headscale_policy, check=True, policy=POLICY)["changed"] is True
+    assert (key_file.read_text(), headscale.requests) == (kept, [])
     assert call(headscale_policy, policy=POLICY)["failed"] is False
 
 
 def test_a_key_of_another_database_is_replaced_once(call: Run, headscale: Headscale) -> None:
     call(headscale_policy, policy=POLICY)
     headscale.keys.clear()
-    assert call(headscale_policy, check=True, policy=POLICY)["failed"]
+    assert call(headscale_policy, check=True, policy=POLICY)["failed"] is False
     assert len(headscale.commands) == 1
     assert call(headscale_policy, policy=POLICY)["changed"] is False
     assert len(headscale.commands) == 2
@@ -150,6 +153,47 @@ def test_a_key_that_is_never_taken_ends_after_one_more(
     monkeypatch.setattr(headscale, "run_command", lambda _args: (0, '"not this one"', ""))
     assert "with 401" in call(headscale_policy, policy=POLICY)["msg"]
     assert len(headscale.requests) == 2
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> str:
+    """What Headscale left when it was stopped: its policy and one node."""
+    path = tmp_path / "db.sqlite"
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("CREATE TABLE policies (id integer, deleted_at datetime, data text)")
+        connection.execute("INSERT INTO policies VALUES (1, NULL, 'old'), (2, NULL, ?)", [json.dumps(POLICY)])
+        columns = "id, hostname, given_name, node_key, tags, approved_routes, ipv4, ipv6, expiry, deleted_at"
+        connection.execute(f"CREATE TABLE nodes ({columns})")
+        node = (7, "mini-1", "mini-1", "nodekey:7", '["tag:old"]', None, "100.64.0.7", "fd7a::7", None, None)
+        connection.execute("INSERT INTO nodes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", node)
+    return str(path)
+
+
+NOWHERE = "http://127.0.0.1:9"
+
+
+@pytest.mark.parametrize(("policy", "changed"), [(POLICY, False), (POLICY | {"groups": {}}, True)])
+def test_a_check_foretells_the_policy_of_a_headscale_that_is_down(
+    call: Run, database: str, policy: dict[str, t.Any], changed: bool
+) -> None:
+    result = call(headscale_policy, check=True, policy=policy, url=NOWHERE, database=database)
+    assert (result["changed"], json.loads(result["diff"]["before"])) == (changed, POLICY)
+
+
+def test_a_check_foretells_the_nodes_of_a_headscale_that_is_down(call: Run, database: str) -> None:
+    result = call(headscale_node, check=True, nodes=[MINI], url=NOWHERE, database=database)
+    assert [(each["before"], each["after"]) for each in result["diff"]] == [
+        ("tags: tag:old\nroutes: \n", "tags: tag:node\nroutes: \n")
+    ]
+    assert result["nodes"][0]["addresses"] == ["100.64.0.7", "fd7a::7"]
+
+
+@pytest.mark.parametrize("content", [b"", b"no database"])
+def test_a_database_that_is_not_understood_counts_as_an_empty_one(call: Run, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "db.sqlite").write_bytes(content)
+    there = {"url": NOWHERE, "database": str(tmp_path / "db.sqlite")}
+    assert call(headscale_node, check=True, nodes=[MINI], **there)["unknown"] == ["mini-1"]
+    assert call(headscale_policy, check=True, policy=POLICY, **there)["diff"]["before"] == ""
 
 
 def test_a_headscale_that_does_not_answer_is_named(call: Run) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import typing as t
 
@@ -52,6 +53,8 @@ class Tailscaled:
             return 0, json.dumps(self.preferences | {"ControlURL": self.server}), ""
         flags = dict(each.lstrip("-").split("=", 1) for each in rest if "=" in each)
         if verb == "up":
+            if rest and "--reset" not in rest:
+                return 1, "", "Error: changing settings via 'tailscale up' requires mentioning all non-default flags."
             if "auth-key" in flags:
                 path = flags["auth-key"].removeprefix("file:")
                 with open(path, encoding="ascii") as stream:
@@ -157,7 +160,7 @@ def test_a_stopped_node_is_started_without_a_key(call: Run, tailscaled: Tailscal
     result = call()
     assert (result["changed"], result["joined"]) == (True, True)
     assert "running: no" in result["diff"]["before"]
-    assert tailscaled.orders() == [["up", "--timeout=60s"]]
+    assert tailscaled.orders() == [["up"]]
     assert call()["changed"] is False
 
 
@@ -231,6 +234,65 @@ def test_a_node_whose_coordinator_is_down_is_still_one(call: Run, tailscaled: Ta
 def test_check_mode_on_a_bare_host_foretells(call: Run, tailscaled: Tailscaled) -> None:
     result = call(check=True, socket="/nonexistent/tailscaled.sock")
     assert (result["changed"], result["joined"], tailscaled.commands) == (True, False, [])
+
+
+def keep(directory: Path, *, key: str = "1" * 64, **preferences: t.Any) -> None:
+    """Write what a tailscaled that was stopped leaves: its state and the cached network map."""
+    kept = {"Hostname": "mini-1", "CorpDNS": True, "WantRunning": True, "ControlURL": SERVER, "AutoUpdate": {}}
+    kept |= {"Config": {"PrivateNodeKey": f"privkey:{key}"}} | preferences
+    values = {"_current-profile": b"profile-1d5e", "profile-1d5e": json.dumps(kept).encode()}
+    state = {name: base64.b64encode(value).decode() for name, value in values.items()}
+    (directory / "tailscaled.state").write_text(json.dumps(state))
+    cache = directory / "profile-data" / "1d5e" / "netmap-cache"
+    cache.mkdir(parents=True)
+    node = {"Key": PUBLIC, "Addresses": ["100.64.0.1/32", "fd7a::1/128"]}
+    (cache / "73656c66").write_text(json.dumps({"Node": node}))
+
+
+def test_check_mode_knows_a_node_whose_daemon_is_down(call: Run, tailscaled: Tailscaled, tmp_path: Path) -> None:
+    keep(tmp_path)
+    tailscaled.fails["status"] = (1, "failed to connect to local tailscaled")
+    result = call(check=True, state_directory=str(tmp_path))
+    assert (result["changed"], result["joined"], result["key"]) == (False, True, PUBLIC)
+    assert result["addresses"] == ["100.64.0.1", "fd7a::1"]
+    assert "privkey" not in repr(result)
+
+
+@pytest.mark.parametrize(
+    ("kept", "before"),
+    [
+        (
+            {"RouteAll": True},
+            f"node of: {SERVER}\nrunning: yes\nhostname: mini-1\naccept-dns: true\naccept-routes: true",
+        ),
+        ({"WantRunning": False}, f"node of: {SERVER}\nrunning: no\n"),
+        ({"LoggedOut": True}, "node of: no mesh\n"),
+        ({"key": "0" * 64}, "node of: no mesh\n"),
+    ],
+)
+def test_check_mode_foretells_what_a_daemon_that_is_down_will_be(
+    call: Run, tailscaled: Tailscaled, tmp_path: Path, kept: dict[str, t.Any], before: str
+) -> None:
+    keep(tmp_path, **kept)
+    result = call(check=True, socket="/nonexistent/tailscaled.sock", state_directory=str(tmp_path))
+    assert result["changed"]
+    assert result["diff"]["before"].startswith(before)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"_current-profile": "cA=="}'])
+def test_a_state_that_is_not_understood_is_that_of_no_node(
+    call: Run, tailscaled: Tailscaled, tmp_path: Path, content: str
+) -> None:
+    (tmp_path / "tailscaled.state").write_text(content)
+    result = call(check=True, socket="/nonexistent/tailscaled.sock", state_directory=str(tmp_path))
+    assert (result["joined"], result["diff"]["before"]) == (False, "node of: no mesh\n")
+
+
+def test_check_mode_on_a_bare_host_shows_the_diff_of_the_join(
+    call: Run, tailscaled: Tailscaled, key_file: Path
+) -> None:
+    foretold = call(check=True, socket="/nonexistent/tailscaled.sock")
+    assert call(key_file=str(key_file))["diff"] == foretold["diff"]
 
 
 @pytest.mark.parametrize("answer", [(1, "no daemon"), (0, ""), (124, "")])
