@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# All tests, or some parts of them:  ./test.sh [lint|unit|fleet|bench]...
+# All tests, or some parts of them:  ./test.sh [lint|unit|fleet|programs|fault|bench]...
 # It installs what it needs, runs every part even when one before it failed, and says at the end which did.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 . tools/packages.sh
 . tools/venv.sh
 
-PARTS=(lint unit fleet)
+PARTS=(lint unit fleet programs) # fault is run by name: it takes long
 compgen -G "tests/bench/test_*.py" >/dev/null && PARTS+=(bench)
 
 lint() {
@@ -19,12 +19,18 @@ unit() {
 fleet() { # one world per process: their hosts are idle most of the time
     local log status=0
     mesh_packages fleet && log=$(mktemp) || return
-    pytest tests/fleet/test_one_vps.py >"$log" 2>&1 &
-    pytest tests/fleet --ignore=tests/fleet/test_one_vps.py || status=1
+    pytest tests/fleet/test_{one_vps,removal}.py >"$log" 2>&1 &
+    pytest tests/fleet --ignore=tests/fleet/test_one_vps.py --ignore=tests/fleet/test_removal.py || status=1
     wait $! || status=1
     cat "$log"
     rm "$log"
     return $status
+}
+programs() { # what is built for another architecture runs there, and a new version takes over from an old one
+    mesh_packages fleet && mesh_packages programs && pytest tests/programs
+}
+fault() { # a seeded tenth of all cases; WONDER_MESH_FAULT_SHARE=1 runs them all, and WONDER_MESH_FAULT_SEED chooses others
+    mesh_packages fleet && pytest tests/fault
 }
 bench() {
     mesh_packages fleet && pytest tests/bench
@@ -33,8 +39,8 @@ bench() {
 wanted=("$@")
 [ $# -gt 0 ] || wanted=("${PARTS[@]}")
 for part in "${wanted[@]}"; do
-    [[ $part =~ ^(lint|unit|fleet|bench)$ ]] || {
-        echo "test.sh: there is no part '$part'. Usage: ./test.sh [lint|unit|fleet|bench]..." >&2
+    [[ $part =~ ^(lint|unit|fleet|programs|fault|bench)$ ]] || {
+        echo "test.sh: there is no part '$part'. Usage: ./test.sh [lint|unit|fleet|programs|fault|bench]..." >&2
         exit 2
     }
 done
@@ -58,7 +64,7 @@ for part in "${wanted[@]}"; do
     fi
     took=$((SECONDS - started))
     echo "== $part: $verdict after $took s =="
-    table+=$(printf '%-6s  %-6s  %5d s' "$part" "$verdict" "$took")$'\n'
+    table+=$(printf '%-8s  %-6s  %5d s' "$part" "$verdict" "$took")$'\n'
 done
 
 printf '\n%sparts: %d passed, %d failed\n' "$table" "$passed" "$failed"

@@ -35,10 +35,14 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         result: dict[str, t.Any] = super().run(tmp, task_vars)
-        self.validate_argument_spec(argument_spec={})
+        _validation, arguments = self.validate_argument_spec({"outside": {"type": "bool", "default": True}})
         variables = task_vars or {}
-        world = World(self._read_file, resolve, lambda name: find(name).version, datetime.datetime.now(datetime.UTC))
-        outcome = build_model(_gather(variables["groups"], variables["hostvars"]), world)
+        now = datetime.datetime.now(datetime.UTC)
+        world = World(
+            self._read_file, resolve, lambda name: find(name).version, lambda name: find(name).packages.keys(), now
+        )
+        inventory = _gather(variables["groups"], variables["hostvars"])
+        outcome = build_model(inventory, world if arguments["outside"] else None)
 
         result.update(changed=False, warnings=outcome.warnings)
         if outcome.model is not None:

@@ -18,6 +18,7 @@ from ansible_collections.wonder.mesh.plugins.module_utils._files import (
     staged_path,
     write_atomically,
 )
+from ansible_collections.wonder.mesh.plugins.module_utils._journal import Journal
 from ansible_collections.wonder.mesh.plugins.module_utils._transaction import finish, remove_user
 
 if t.TYPE_CHECKING:
@@ -25,20 +26,24 @@ if t.TYPE_CHECKING:
 
 
 class Removal:
-    """What there is to take away. Killed half-way, the next run takes away the rest."""
+    """What there is to take away, also of a run that was killed. Killed half-way, the next run takes away the rest."""
 
     def __init__(self, daemon: Daemon, applied: Applied, unit: UnitState, with_data: bool) -> None:
         self._daemon = daemon
         self._applied = applied
         self._unit = unit
-        files = {*applied.files, *(file.path for file in daemon.files)}
-        self._files = sorted(path for path in files if os.path.lexists(path))
+        begun = Journal.load(daemon.state_directory) or Journal(daemon.state_directory, "", False, False)
+        user = applied.user or begun.user
+        files = {*applied.files, *begun.files, *(file.path for file in daemon.files)}
+        self._files = sorted(path for path in {*files, *map(staged_path, files)} if os.path.lexists(path))
         data = {each.path for each in daemon.directories if each.data}
-        ours = {*applied.directories, *(each.path for each in daemon.directories)}
+        made = {path for path, before in begun.directories.items() if before is None}
+        ours = {*applied.directories, *made, *(each.path for each in daemon.directories)}
         self._data = sorted(path for path in data if with_data and os.path.isdir(path))
-        self._directories = _emptied(ours - data, {*self._files, *map(staged_path, self._files), *self._data})
+        self._directories = _emptied(ours - data, {*self._files, *self._data})
         # A user whose files stay must stay too: their number would go to the next user that is made.
-        self._user = applied.user if with_data or not any(os.path.isdir(path) for path in data) else ""
+        self._user = user if with_data or not any(os.path.isdir(path) for path in data) else ""
+        self._kept_user = "" if self._user else user
 
     @property
     def differences(self) -> list[Difference]:
@@ -55,7 +60,6 @@ class Removal:
         systemd.stop(*self._daemon.units)
         systemd.enable(self._daemon.unit, False)
         for path in self._files:
-            remove(staged_path(path))
             remove(path)
         systemd.reload_units()
         for path in self._data:
@@ -67,8 +71,8 @@ class Removal:
 
     def forget(self) -> None:
         """Drop what is remembered of the daemon, but for our user, when it stays because its files do."""
-        if self._applied.user and not self._user:
-            kept = dataclasses.asdict(Applied(user=self._applied.user))
+        if self._kept_user:
+            kept = dataclasses.asdict(Applied(user=self._kept_user))
             if dataclasses.asdict(self._applied) != kept:
                 write_atomically(applied_path(self._daemon), json.dumps(kept).encode())
             finish(self._daemon)

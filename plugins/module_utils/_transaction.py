@@ -98,7 +98,7 @@ class Transaction:
 
     def _swap(self) -> None:
         self._journal.enter("changing")
-        program_changes = any(file.label and self._journal.files[file.path] for file in self._plan.files)
+        program_changes = any(file.label and self._journal.files[file.path] for file in self._plan.new_contents)
         if program_changes and any(each.data for each in self._daemon.directories):
             # A new version may change its data in a way that the old one cannot read.
             self._swapped = self._stopped = True

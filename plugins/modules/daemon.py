@@ -68,6 +68,13 @@ options:
       - The version of O(program), for those who want to see it named. Another one than the pinned one is refused.
     type: str
     default: ""
+  program_source:
+    description:
+      - Where O(program) comes from instead of a build, by architecture and binary. Each binary is a C(file) on the
+        controller or an https C(url), with its C(sha256), or a .tar.gz that holds it. Then nothing is built.
+      - The sha256 is that of the file as it is named. What does not have it is refused before the host is changed.
+    type: dict
+    default: {}
   directories:
     description:
       - Directories of the daemon. A parent must come before what is in it.
@@ -212,6 +219,18 @@ EXAMPLES = r"""
     ready:
       url: http://127.0.0.1:8080/health
 
+- name: Run a Caddy that somebody else has built
+  wonder.mesh.daemon:
+    name: caddy
+    program: caddy
+    program_source:
+      amd64:
+        caddy:
+          url: https://example.com/caddy_2.11.7_linux_amd64.tar.gz
+          sha256: 3cf1ecd8b3f5bdd6f3e7a0b3c0ad0d0ee3c0f5f8a7b6c5d4e3f2a1b0c9d8e7f6
+    units:
+      - caddy.service.j2
+
 - name: Take Headscale off the host, but keep its database and keys
   wonder.mesh.daemon:
     name: headscale
@@ -331,8 +350,10 @@ def converge(module: AnsibleModule, daemon: Daemon, systemd: Systemd) -> dict[st
 
 def remove(module: AnsibleModule, daemon: Daemon, systemd: Systemd) -> dict[str, t.Any]:
     """Take the daemon away; the module's result."""
-    state = systemd.state(daemon.unit)
-    removal = Removal(daemon, Applied.load(daemon), state, module.params["remove_data"])
+    applied = Applied.load(daemon)
+    # The data of a run that was killed while it put them back are nowhere whole but in what it had saved.
+    recover(daemon, applied, systemd, not module.check_mode)
+    removal = Removal(daemon, applied, systemd.state(daemon.unit), module.params["remove_data"])
     result = _result(removal.differences) | {"restarted": False, "reloaded": False}
     if result["changed"] and not module.check_mode:
         removal.run(systemd, module.run_command)
@@ -370,6 +391,7 @@ def main() -> None:
             "home": {"type": "path", "default": "/nonexistent"},
             "program": {"type": "str", "default": ""},
             "version": {"type": "str", "default": ""},
+            "program_source": {"type": "dict", "default": {}},
             "directories": {
                 "type": "list",
                 "elements": "dict",

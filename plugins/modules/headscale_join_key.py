@@ -63,24 +63,24 @@ id:
   sample: "7"
 """
 
-import datetime
 import os
+import time
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.wonder.mesh.plugins.module_utils._headscale import ARGUMENTS, Headscale, HeadscaleError
 
-LIFETIME = datetime.timedelta(minutes=10)
+LIFETIME = 10 * 60  # seconds
 
 
 def mint(headscale: Headscale, tags: list[str]) -> dict[str, str]:
     """The new key and its id."""
-    expires = datetime.datetime.now(datetime.UTC) + LIFETIME
+    expires = time.gmtime(time.time() + LIFETIME)
     wanted = {
         "reusable": False,
         "ephemeral": False,
         "aclTags": tags,
-        "expiration": expires.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "expiration": time.strftime("%Y-%m-%dT%H:%M:%SZ", expires),
     }
     made = headscale.call("POST", "/api/v1/preauthkey", wanted)["preAuthKey"]
     return {"key": made["key"], "id": str(made["id"])}

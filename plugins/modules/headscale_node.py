@@ -12,7 +12,7 @@ author:
 description:
   - Takes the whole list of wanted nodes and converges all of them in one remote call.
   - A node that has not joined yet is left out and returned as RV(unknown).
-  - Nodes that are not in the list are left alone.
+  - Nodes that are not in the list are left alone. Only one that is named with another O(nodes[].state) is taken out.
   - A machine that was reinstalled joins as a new node under a new name. Given its O(nodes[].key), the old entry of its
     name is removed when it is offline, and the new one gets the name.
   - Runs on the coordinator. The API key that it needs is made there and never leaves it.
@@ -37,10 +37,16 @@ options:
         type: str
         required: true
       tags:
-        description: All of its tags, each one with an owner in the policy.
+        description: All of its tags, each one with an owner in the policy. Needed with O(nodes[].state=present).
         type: list
         elements: str
-        required: true
+      state:
+        description:
+          - V(expired) logs the node out. It keeps its name and addresses, and comes back to them with a new join key.
+          - V(absent) deletes it. Should it come back, it is a new node.
+        type: str
+        choices: [absent, expired, present]
+        default: present
       routes:
         description: The routes that it may announce to the mesh.
         type: list
@@ -58,6 +64,10 @@ options:
     description: The Headscale program, which makes the API key.
     type: path
     default: /usr/local/bin/headscale
+  database:
+    description: Headscale's database. Check mode reads a copy of it while Headscale is down.
+    type: path
+    default: /var/lib/headscale/db.sqlite
   config:
     description: Headscale's configuration.
     type: path
@@ -70,11 +80,16 @@ EXAMPLES = r"""
     nodes:
       - {name: mini-1, tags: ["tag:node", "tag:node-mini-1"]}
       - {name: router, tags: ["tag:node"], routes: ["192.168.1.0/24"]}
+
+- name: Forget a machine that is gone
+  wonder.mesh.headscale_node:
+    nodes:
+      - {name: old-laptop, state: absent}
 """
 
 RETURN = r"""
 nodes:
-  description: The wanted nodes as Headscale knows them.
+  description: The nodes that are to be present as Headscale knows them.
   returned: success
   type: list
   elements: dict
@@ -106,94 +121,16 @@ unknown:
 """
 
 import os
-import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.wonder.mesh.plugins.module_utils._headscale import ARGUMENTS, Headscale, HeadscaleError
-
-PATH = "/api/v1/node"
-
-
-class Nodes:
-    """The nodes of one Headscale, and what was (or would be) changed about them."""
-
-    def __init__(self, headscale: Headscale, keys: set[str], check_mode: bool) -> None:
-        self._headscale = headscale
-        self._keys = keys  # of all wanted nodes
-        self._check_mode = check_mode
-        self._found: list[dict[str, t.Any]] = headscale.call("GET", PATH)["nodes"] if headscale.is_installed() else []
-        self.diff: list[dict[str, str]] = []
-
-    def find(self, wanted: dict[str, t.Any]) -> dict[str, t.Any] | None:
-        """The node that is meant; one that was reinstalled takes over its old name first."""
-        named = next((each for each in self._found if each["givenName"] == wanted["name"]), None)
-        keyed = next((each for each in self._found if wanted["key"] and each["nodeKey"] == wanted["key"]), None)
-        if keyed is None or keyed is named:
-            return named
-        if named is not None:
-            self._remove_old(named)
-        self._record(wanted["name"], f"name: {keyed['givenName']}\n", f"name: {wanted['name']}\n")
-        self._write("POST", f"{PATH}/{keyed['id']}/rename/{wanted['name']}")
-        return keyed
-
-    def converge(self, node: dict[str, t.Any], wanted: dict[str, t.Any]) -> None:
-        before, after = _text(node.get("tags"), node.get("approvedRoutes")), _text(wanted["tags"], wanted["routes"])
-        if before == after:
-            return
-        self._record(wanted["name"], before, after)
-        if sorted(node.get("tags") or []) != sorted(wanted["tags"]):
-            self._write("POST", f"{PATH}/{node['id']}/tags", {"tags": sorted(wanted["tags"])})
-        if sorted(node.get("approvedRoutes") or []) != sorted(wanted["routes"]):
-            self._write("POST", f"{PATH}/{node['id']}/approve_routes", {"routes": sorted(wanted["routes"])})
-
-    def _remove_old(self, node: dict[str, t.Any]) -> None:
-        if node["nodeKey"] in self._keys:
-            raise HeadscaleError(
-                f"the node {node['givenName']} is another one of the wanted nodes; names were exchanged. "
-                "Rename one of them with `headscale nodes rename`, and run again."
-            )
-        if node.get("online"):
-            raise HeadscaleError(
-                f"two machines are the node {node['givenName']}: one is connected, and another one has just joined. "
-                "If one is a copy of the other, delete /var/lib/tailscale on the copy; otherwise rename one of them."
-            )
-        self._record(node["givenName"], "an offline node with another key\n", "")
-        self._write("DELETE", f"{PATH}/{node['id']}")
-
-    def _record(self, name: str, before: str, after: str) -> None:
-        self.diff.append(
-            {"before_header": f"node {name}", "after_header": f"node {name}", "before": before, "after": after}
-        )
-
-    def _write(self, method: str, path: str, body: dict[str, t.Any] | None = None) -> None:
-        if not self._check_mode:
-            self._headscale.call(method, path, body)
-
-
-def _text(tags: list[str] | None, routes: list[str] | None) -> str:
-    return f"tags: {', '.join(sorted(tags or []))}\nroutes: {', '.join(sorted(routes or []))}\n"
-
-
-def converge(headscale: Headscale, wanted: list[dict[str, t.Any]], check_mode: bool) -> dict[str, t.Any]:
-    """Compare and act; the module's result."""
-    nodes = Nodes(headscale, {each["key"] for each in wanted} - {""}, check_mode)
-    known, unknown = [], []
-    for each in wanted:
-        node = nodes.find(each)
-        if node is None:
-            unknown.append(each["name"])
-            continue
-        nodes.converge(node, each)
-        known.append(
-            {
-                "name": each["name"],
-                "addresses": node.get("ipAddresses") or [],
-                "tags": sorted(each["tags"]),
-                "online": bool(node.get("online")),
-            }
-        )
-    return {"changed": bool(nodes.diff), "diff": nodes.diff, "nodes": known, "unknown": unknown}
+from ansible_collections.wonder.mesh.plugins.module_utils._headscale import (
+    ARGUMENTS,
+    DATABASE,
+    Headscale,
+    HeadscaleError,
+)
+from ansible_collections.wonder.mesh.plugins.module_utils._headscale_nodes import converge
 
 
 def main() -> None:
@@ -205,19 +142,25 @@ def main() -> None:
                 "required": True,
                 "options": {
                     "name": {"type": "str", "required": True},
-                    "tags": {"type": "list", "elements": "str", "required": True},
+                    "tags": {"type": "list", "elements": "str"},
                     "routes": {"type": "list", "elements": "str", "default": []},
                     "key": {"type": "str", "default": "", "no_log": False},
+                    "state": {"type": "str", "choices": ["absent", "expired", "present"], "default": "present"},
                 },
+                "required_if": [("state", "present", ["tags"])],
             },
+            "database": DATABASE,
             **ARGUMENTS,
         },
         supports_check_mode=True,
     )
     os.umask(0o077)
+    wanted = module.params["nodes"]
+    if not os.path.exists(module.params["binary"]) and all(each["state"] != "present" for each in wanted):
+        module.exit_json(changed=False, diff=[], nodes=[], unknown=[])  # without a Headscale, nobody is its node
     headscale = Headscale(module.run_command, module.params, may_write=not module.check_mode)
     try:
-        result = converge(headscale, module.params["nodes"], module.check_mode)
+        result = converge(headscale, wanted, module.check_mode)
     except HeadscaleError as exc:
         module.fail_json(msg=str(exc))
     module.exit_json(**result)

@@ -29,7 +29,12 @@ attributes:
     support: none
   platform:
     platforms: posix
-options: {}
+options:
+  outside:
+    description:
+      - Whether to look beyond the inventory, at DNS, certificates and programs, none of which a removal needs.
+    type: bool
+    default: true
 """
 
 EXAMPLES = r"""

@@ -22,6 +22,11 @@ for name in [name for name in os.environ if name.startswith("ANSIBLE_")]:
 os.environ["ANSIBLE_NOCOLOR"] = "1"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The tests that leave bare hosts come last."""
+    items.sort(key=lambda item: item.path.name == "test_removal.py")
+
+
 @pytest.fixture(scope="session")
 def fleet(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Fleet]]:
     """Call ``fleet(topology)``: that fleet, up and proven."""
@@ -38,7 +43,7 @@ def fleet(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Fleet]]:
             if not (was_up and world.result_file.is_file() and world.result["ok"]):
                 with capture.global_and_fixture_disabled():  # it may take minutes, and says how far it is
                     world.up()
-            fleets[topology] = Fleet(topology)  # with nothing remembered from before
+            fleets[topology] = Fleet(topology, ours=not was_up)  # with nothing remembered from before
         return fleets[topology]
 
     yield get

@@ -47,10 +47,10 @@ class Reloads(t.NamedTuple):
 
 
 class Fleet:
-    """One topology."""
+    """One topology; ``ours`` says that the tests have brought it up, and take it down."""
 
-    def __init__(self, topology: str) -> None:
-        self.topology = topology
+    def __init__(self, topology: str, *, ours: bool = False) -> None:
+        self.topology, self.ours = topology, ours
 
     def is_up(self) -> bool:
         return self._demo("inventory", seconds=60).returncode == 0

@@ -58,6 +58,15 @@ def test_a_missing_certificate_is_named(tmp_path: Path) -> None:
     assert 'caddy_certificates[0].key: found "no.key": the file cannot be read: No such file' in run.stdout
 
 
+def test_a_removal_needs_neither_certificates_nor_names(tmp_path: Path) -> None:
+    hosts = {name: dict(variables) for name, variables in HOSTS.items()}
+    hosts["edge"]["caddy_certificates"] = [{"certificate": "no.pem", "key": "no.key"}]
+    strict = {**EVERYWHERE, "mesh_dns_check": "strict"}
+    run = play(tmp_path, inventory(hosts, GROUPS, strict), [{**TASK, "wonder.mesh.mesh_model": {"outside": False}}])
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "[WARNING]: Seen from" not in run.stdout + run.stderr
+
+
 def test_a_name_that_does_not_answer_costs_limited_time(monkeypatch: pytest.MonkeyPatch) -> None:
     def getaddrinfo(name: str, *_: t.Any, **__: t.Any) -> list[t.Any]:
         if name == "slow.example.com":

@@ -66,6 +66,8 @@ class Headscale:
         node = next(each for each in self.nodes if each["id"] == place[1])
         if method == "DELETE":
             self.nodes.remove(node)
+        elif place[2] == "expire":
+            node["expiry"] = "2026-01-01T00:00:00.123456789Z"
         elif place[2] == "rename":
             if any(each["givenName"] == place[3] for each in self.nodes):
                 return 500, {"message": "name is not unique"}

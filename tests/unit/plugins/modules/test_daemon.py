@@ -115,6 +115,7 @@ def test_check_mode_foretells_and_writes_nothing(host: Host, run_daemon: Run, ch
         "content": (lambda host: host.config.write_text("mine\n"), ["config", "demo.service"]),
         "mode": (lambda host: host.config.chmod(0o666), ["config (attributes)"]),
         "missing file": (lambda host: remove(host.config), ["config", "demo.service"]),
+        "mode of the program": (lambda host: (host.bin / "demo").chmod(0o700), ["demo (attributes)"]),
         "missing program": (lambda host: remove(host.bin / "demo"), ["demo", "demo.service"]),
         "damaged program": (lambda host: (host.bin / "demo").write_text("?"), ["demo", "demo.service"]),
         "secret": (lambda host: (host.etc / "demo" / "secret").write_text("?"), ["secret", "demo.service"]),

@@ -18,6 +18,8 @@ CHANGED = {"config": "config 2\n", "extra": "extra 2\n", "unit": "[Service]\n# 2
 UNCHECKED: dict[str, t.Any] = {"check": []}
 UPGRADE = {"program": "program 2"}
 BAD_UPGRADE = {"program": "program 2 dies"}
+# As the action plugin has it: without files, and with a cache that was emptied.
+GONE: dict[str, t.Any] = {"state": "absent", "remove_data": True, "files": [], "binaries": {}}
 # What is there before, what the killed run wants, what the next one wants.
 STORIES: dict[str, tuple[Wanted, dict[str, t.Any], dict[str, t.Any]]] = {
     "install": (None, UNCHECKED, UNCHECKED),
@@ -36,6 +38,8 @@ STORIES: dict[str, tuple[Wanted, dict[str, t.Any], dict[str, t.Any]]] = {
     "upgrade that fails and is mended": ({}, UNCHECKED | BAD_UPGRADE, UNCHECKED | UPGRADE),
     "upgrade that fails and is given up": ({}, UNCHECKED | BAD_UPGRADE, UNCHECKED),
     "absent": ({}, {"state": "absent"}, {"state": "absent"}),
+    "install that is taken away": (None, UNCHECKED, GONE),
+    "change that is taken away": ({}, UNCHECKED | CHANGED, GONE),
     "absent with data": ({}, {"state": "absent", "remove_data": True}, {"state": "absent", "remove_data": True}),
 }
 
@@ -82,3 +86,17 @@ def test_the_next_run_ends_in_the_same_bytes(host: Host, moments: Moments, run_d
             run_daemon(host.wanted(**then))
         problems += [f"killed before {step}: {each}" for each in differences(host.snapshot(), wanted)]
     assert not problems, "\n".join(problems).replace(str(host.root), "")
+
+
+def test_data_that_a_killed_run_had_saved_are_there_after_a_removal_that_keeps_them(
+    host: Host, moments: Moments, run_daemon: Run
+) -> None:
+    prepare(host, run_daemon, {})
+    states = moments.record(host, lambda: run_daemon(host.wanted(**UNCHECKED, **BAD_UPGRADE)))
+    lost = []
+    for step, state in states:
+        state.restore(host)
+        run_daemon(host.wanted(**GONE | {"remove_data": False}))
+        if not (host.data / "database").exists():
+            lost.append(step)
+    assert lost == []

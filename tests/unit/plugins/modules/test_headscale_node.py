@@ -84,6 +84,22 @@ def test_a_reinstalled_machine_gets_its_name_back(call: Run, headscale: Headscal
         assert call(headscale_node, nodes=[wanted])["changed"] is False
 
 
+@pytest.mark.parametrize("check", [True, False])
+def test_a_name_that_follows_the_machine_s_own_is_left_to_follow(call: Run, headscale: Headscale, check: bool) -> None:
+    call(headscale_node, nodes=[])  # the API key
+    node = headscale.node("oddly")
+    node["name"] = "oddly"
+    result = call(headscale_node, check=check, nodes=[MINI | {"key": node["nodeKey"]}])
+    assert (result["changed"], result["unknown"], headscale.writes()) == (False, [], [])
+
+
+def test_a_name_that_somebody_gave_is_taken_back(call: Run, headscale: Headscale) -> None:
+    node = headscale.node("by-hand")
+    node["name"] = "mini-1"
+    call(headscale_node, nodes=[MINI | {"key": node["nodeKey"]}])
+    assert headscale.nodes[0]["givenName"] == "mini-1"
+
+
 def test_two_machines_of_one_name_are_refused(call: Run, headscale: Headscale) -> None:
     headscale.node("mini-1")
     new = headscale.node("mini-1-1")
@@ -121,3 +137,52 @@ def test_a_refusal_is_told_with_headscales_words(
 
     monkeypatch.setattr(headscale, "answer", refuse)
     assert "with 400: tag:node is not owned" in call(headscale_node, nodes=[MINI])["msg"]
+
+
+@pytest.mark.parametrize(("state", "write"), [("expired", ("POST", "/1/expire")), ("absent", ("DELETE", "/1"))])
+def test_only_the_named_node_is_taken_out(call: Run, headscale: Headscale, state: str, write: tuple[str, str]) -> None:
+    headscale.node("nas")
+    headscale.node("mini-1")
+    result = call(headscale_node, nodes=[{"name": "nas", "state": state}])
+    writes = [(method, path.removeprefix("/api/v1/node")) for method, path, _body in headscale.writes()]
+    assert (result["changed"], writes) == (True, [write])
+
+
+@pytest.mark.parametrize("state", ["expired", "absent"])
+def test_taken_out_twice_changes_nothing(call: Run, headscale: Headscale, state: str) -> None:
+    headscale.node("nas")
+    call(headscale_node, nodes=[{"name": "nas", "state": state}])
+    headscale.requests.clear()
+    assert call(headscale_node, nodes=[{"name": "nas", "state": state}])["changed"] is False
+    assert headscale.writes() == []
+
+
+def test_check_mode_foretells_who_is_taken_out(call: Run, headscale: Headscale) -> None:
+    call(headscale_node, nodes=[])  # the API key
+    headscale.node("nas")
+    foretold = call(headscale_node, check=True, nodes=[{"name": "nas", "state": "absent"}])
+    assert headscale.writes() == []
+    assert foretold["diff"] == call(headscale_node, nodes=[{"name": "nas", "state": "absent"}])["diff"]
+
+
+def test_a_logged_out_node_can_be_deleted_later(call: Run, headscale: Headscale) -> None:
+    headscale.node("nas", expiry="2026-01-01T00:00:00Z")
+    result = call(headscale_node, nodes=[{"name": "nas", "state": "absent"}])
+    assert (result["diff"][0]["before"], headscale.nodes) == ("logged out\n", [])
+
+
+@pytest.mark.parametrize("expiry", [None, "0001-01-01T00:00:00Z", "2999-01-01T00:00:00Z"])
+def test_a_node_that_may_log_in_is_not_taken_for_logged_out(
+    call: Run, headscale: Headscale, expiry: str | None
+) -> None:
+    headscale.node("nas", expiry=expiry)
+    assert call(headscale_node, nodes=[{"name": "nas", "state": "expired"}])["changed"]
+
+
+def test_where_no_headscale_is_nobody_leaves_it(call: Run, headscale: Headscale) -> None:
+    result = call(headscale_node, nodes=[{"name": "nas", "state": "absent"}], binary="/nowhere/headscale")
+    assert (result["failed"], result["changed"], headscale.commands) == (False, False, [])
+
+
+def test_a_present_node_needs_its_tags(call: Run, headscale: Headscale) -> None:
+    assert "tags" in call(headscale_node, nodes=[{"name": "nas"}])["msg"]

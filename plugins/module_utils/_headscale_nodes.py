@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: MIT
+
+# This module util is private to the collection: it may change in any release.
+
+"""The nodes of one Headscale: compared with the wanted ones, and brought to them."""
+
+from __future__ import annotations
+
+import calendar
+import re
+import time
+import typing as t
+
+from ansible_collections.wonder.mesh.plugins.module_utils._headscale import HeadscaleError
+
+if t.TYPE_CHECKING:
+    from ansible_collections.wonder.mesh.plugins.module_utils._headscale import Headscale
+
+PATH = "/api/v1/node"
+
+
+class Nodes:
+    """The nodes of one Headscale, and what was (or would be) changed about them."""
+
+    def __init__(self, headscale: Headscale, found: list[dict[str, t.Any]], keys: set[str], check_mode: bool) -> None:
+        self._headscale = headscale
+        self._keys = keys  # of all wanted nodes
+        self._check_mode = check_mode
+        self._found = found
+        self.diff: list[dict[str, str]] = []
+
+    def find(self, wanted: dict[str, t.Any]) -> dict[str, t.Any] | None:
+        """The node that is meant; one that was reinstalled takes over its old name first."""
+        named = next((each for each in self._found if each["givenName"] == wanted["name"]), None)
+        keyed = next((each for each in self._found if wanted["key"] and each["nodeKey"] == wanted["key"]), None)
+        if keyed is None or keyed is named:
+            return named
+        if named is not None:
+            self._remove_old(named)
+        elif keyed["givenName"] == keyed.get("name"):
+            # It goes by the name that its own machine tells. That has just been set (or would have been), and Headscale
+            # follows in its own time: a rename now would be a race, and would foretell what a run need not do.
+            return keyed
+        self._record(wanted["name"], f"name: {keyed['givenName']}\n", f"name: {wanted['name']}\n")
+        self._write("POST", f"{PATH}/{keyed['id']}/rename/{wanted['name']}")
+        return keyed
+
+    def converge(self, node: dict[str, t.Any], wanted: dict[str, t.Any]) -> None:
+        before, after = _text(node.get("tags"), node.get("approvedRoutes")), _text(wanted["tags"], wanted["routes"])
+        if before == after:
+            return
+        self._record(wanted["name"], before, after)
+        if sorted(node.get("tags") or []) != sorted(wanted["tags"]):
+            self._write("POST", f"{PATH}/{node['id']}/tags", {"tags": sorted(wanted["tags"])})
+        if sorted(node.get("approvedRoutes") or []) != sorted(wanted["routes"]):
+            self._write("POST", f"{PATH}/{node['id']}/approve_routes", {"routes": sorted(wanted["routes"])})
+
+    def take_out(self, wanted: dict[str, t.Any]) -> None:
+        """Log the node of this name out, or delete it; nothing, where there is none."""
+        node = next((each for each in self._found if each["givenName"] == wanted["name"]), None)
+        if node is None:
+            return
+        if wanted["state"] == "absent":
+            self._record(wanted["name"], _membership(node), "")
+            self._write("DELETE", f"{PATH}/{node['id']}")
+        elif not _has_expired(node):
+            self._record(wanted["name"], _membership(node), "logged out\n")
+            self._write("POST", f"{PATH}/{node['id']}/expire", {})
+
+    def _remove_old(self, node: dict[str, t.Any]) -> None:
+        if node["nodeKey"] in self._keys:
+            raise HeadscaleError(
+                f"the node {node['givenName']} is another one of the wanted nodes; names were exchanged. "
+                "Rename one of them with `headscale nodes rename`, and run again."
+            )
+        if node.get("online"):
+            raise HeadscaleError(
+                f"two machines are the node {node['givenName']}: one is connected, and another one has just joined. "
+                "If one is a copy of the other, delete /var/lib/tailscale on the copy; otherwise rename one of them."
+            )
+        self._record(node["givenName"], "an offline node with another key\n", "")
+        self._write("DELETE", f"{PATH}/{node['id']}")
+
+    def _record(self, name: str, before: str, after: str) -> None:
+        self.diff.append(
+            {"before_header": f"node {name}", "after_header": f"node {name}", "before": before, "after": after}
+        )
+
+    def _write(self, method: str, path: str, body: dict[str, t.Any] | None = None) -> None:
+        if not self._check_mode:
+            self._headscale.call(method, path, body)
+
+
+def _text(tags: list[str] | None, routes: list[str] | None) -> str:
+    return f"tags: {', '.join(sorted(tags or []))}\nroutes: {', '.join(sorted(routes or []))}\n"
+
+
+def converge(headscale: Headscale, wanted: list[dict[str, t.Any]], check_mode: bool) -> dict[str, t.Any]:
+    """Compare and act; the module's result."""
+    # A Headscale that is down will run again before nodes are made present, but not before they are taken out.
+    expected = any(each["state"] == "present" for each in wanted)
+    found = headscale.read(PATH) if expected else headscale.call("GET", PATH)
+    nodes = Nodes(headscale, found["nodes"], {each["key"] for each in wanted} - {""}, check_mode)
+    known, unknown = [], []
+    for each in wanted:
+        if each["state"] != "present":
+            nodes.take_out(each)
+            continue
+        node = nodes.find(each)
+        if node is None:
+            unknown.append(each["name"])
+            continue
+        nodes.converge(node, each)
+        known.append(
+            {
+                "name": each["name"],
+                "addresses": node.get("ipAddresses") or [],
+                "tags": sorted(each["tags"]),
+                "online": bool(node.get("online")),
+            }
+        )
+    return {"changed": bool(nodes.diff), "diff": nodes.diff, "nodes": known, "unknown": unknown}
+
+
+def _membership(node: dict[str, t.Any]) -> str:
+    return "logged out\n" if _has_expired(node) else "a node\n"
+
+
+def _has_expired(node: dict[str, t.Any]) -> bool:
+    """Whether the node's login is over. Headscale tells its end as RFC 3339 in UTC; null, or year 1, means never."""
+    end = re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", node.get("expiry") or "")
+    if end is None or end[0].startswith("0001-"):
+        return False
+    return calendar.timegm(time.strptime(end[0], "%Y-%m-%dT%H:%M:%S")) <= time.time()
