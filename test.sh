@@ -7,7 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 . tools/packages.sh
 . tools/venv.sh
 
-PARTS=(lint unit fleet programs) # fault is run by name: it takes long
+PARTS=(lint unit fleet) # programs and fault take long and are run by name
 compgen -G "tests/bench/test_*.py" >/dev/null && PARTS+=(bench)
 
 lint() {
