@@ -13,18 +13,28 @@ compgen -G "tests/bench/test_*.py" >/dev/null && PARTS+=(bench)
 lint() {
     mesh_packages lint && tests/lint.sh
 }
-unit() {
-    pytest tests/unit
-}
-fleet() { # one world per process: their hosts are idle most of the time
-    local log status=0
-    mesh_packages fleet && log=$(mktemp) || return
-    pytest tests/fleet/test_{one_vps,removal}.py >"$log" 2>&1 &
-    pytest tests/fleet --ignore=tests/fleet/test_one_vps.py --ignore=tests/fleet/test_removal.py || status=1
+side_by_side() { # ARGUMENTS -- ARGUMENTS: two runs of pytest at once; what the second says comes after the first
+    local first=() log status=0
+    while [ "$1" != -- ]; do
+        first+=("$1")
+        shift
+    done
+    log=$(mktemp)
+    pytest "${@:2}" >"$log" 2>&1 &
+    pytest "${first[@]}" || status=1
     wait $! || status=1
     cat "$log"
     rm "$log"
     return $status
+}
+unit() {
+    local slow=tests/unit/plugins
+    side_by_side $slow/{plugin_utils,action,filter} -- tests/unit --ignore=$slow/plugin_utils --ignore=$slow/action \
+        --ignore=$slow/filter
+}
+fleet() { # one world per process: their hosts are idle most of the time
+    local one_vps=(tests/fleet/test_{one_vps,removal}.py)
+    mesh_packages fleet && side_by_side tests/fleet "${one_vps[@]/#/--ignore=}" -- "${one_vps[@]}"
 }
 programs() { # what is built for another architecture runs there, and a new version takes over from an old one
     mesh_packages fleet && mesh_packages programs && pytest tests/programs

@@ -16,6 +16,7 @@ import re
 import stat
 import subprocess
 import sys
+import time
 import typing as t
 
 Found = t.Dict[str, str]  # noqa: UP006 - evaluated, also by Python 3.9
@@ -40,6 +41,7 @@ COMMANDS = {
 
 
 def main() -> None:
+    settle()
     state = {what: lines(command) for what, command in COMMANDS.items()}
     state |= {"files": files(), "sysctls": sysctls(), "sockets": sockets()}
     state["run"] = dict.fromkeys(os.listdir("/run"), "")
@@ -47,6 +49,13 @@ def main() -> None:
     state["users"] = {each.pw_name: repr(tuple(each)) for each in pwd.getpwall()}
     state["groups"] = {each.gr_name: repr(tuple(each)) for each in grp.getgrall()}
     json.dump(state, sys.stdout)
+
+
+def settle() -> None:
+    """Wait until the kernel has tried its link-local addresses: their routes come some seconds after a link does."""
+    until = time.monotonic() + 10
+    while output("ip -6 -oneline address show tentative") and time.monotonic() < until:
+        time.sleep(0.2)
 
 
 def files() -> Found:
