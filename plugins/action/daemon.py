@@ -16,10 +16,9 @@ from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import lookup_loader
 from ansible.utils.display import Display
 
-from ansible_collections.wonder.mesh.plugins.plugin_utils import _programs, _supply
+from ansible_collections.wonder.mesh.plugins.module_utils._wanted import ARGUMENTS, UNITS, wanted
+from ansible_collections.wonder.mesh.plugins.plugin_utils import _programs, _reading, _supply
 from ansible_collections.wonder.mesh.plugins.plugin_utils._values import plain
-
-UNITS = "/etc/systemd/system"
 
 
 class ActionModule(ActionBase):
@@ -34,11 +33,24 @@ class ActionModule(ActionBase):
         self._program_source = plain(arguments.pop("program_source", None))
         try:
             arguments = self._resolve(arguments, variables)
-            return self._converge(arguments, variables)
+            return self._known(arguments, variables) or self._converge(arguments, variables)
         except _programs.ProgramError as exc:
             raise AnsibleActionFail(str(exc)) from None  # Ansible would say all of it twice
         finally:
             self._remove_tmp_path(self._connection._shell.tmpdir)
+
+    def _known(self, arguments: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any] | None:
+        """What the module would say of a daemon that is known to be as wanted."""
+        reading = _reading.reading_of(_reading.host_of(self, variables))
+        parameters = _reading.valid(arguments, ARGUMENTS)
+        if reading is None or parameters is None or parameters["state"] == "absent":
+            return None
+        machine = reading["machine"]
+        if parameters["program"] and machine not in parameters["binaries"]:
+            return None  # nothing is known yet of what is wanted
+        if reading["daemons"].get(parameters["name"]) != wanted(parameters, machine).identity:
+            return None
+        return {"changed": False, "diff": [], "restarted": False, "reloaded": False, "machine": machine}
 
     def _converge(self, arguments: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
         answer = self._call(arguments, variables)
@@ -54,11 +66,7 @@ class ActionModule(ActionBase):
         return answer
 
     def _call(self, arguments: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
-        answer: dict[str, t.Any] = self._execute_module(
-            module_name="wonder.mesh.daemon", module_args=arguments, task_vars=variables
-        )
-        answer.pop("invocation", None)  # whole configurations, which the diff shows better
-        return answer
+        return _reading.call(self, "wonder.mesh.daemon", arguments, variables)
 
     def _resolve(self, arguments: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
         """The module's arguments: contents instead of templates, hashes instead of secrets."""

@@ -10,9 +10,13 @@ import typing as t
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.wonder.mesh.plugins.module_utils._node import ARGUMENTS, Node
+from ansible_collections.wonder.mesh.plugins.plugin_utils import _reading
 from ansible_collections.wonder.mesh.plugins.plugin_utils._delegate import run_module_on
 
 MINT = "wonder.mesh.headscale_join_key"
+# The arguments that say which daemon of the host is meant.
+DAEMON = ("binary", "socket", "state_directory", "unit")
 
 
 class ActionModule(ActionBase):
@@ -23,6 +27,9 @@ class ActionModule(ActionBase):
         variables = task_vars or {}
         arguments = dict(self._task.args)
         arguments.pop("key_file", None)  # not for playbooks
+        known = self._known(arguments, variables)
+        if known is not None:
+            return _told(known)
         try:
             answer = self._call(arguments, variables)
             if answer.get("failed") or answer.get("unreachable") or answer.get("joined") or self._task.check_mode:
@@ -46,15 +53,27 @@ class ActionModule(ActionBase):
                 run_module_on(self, coordinator, MINT, {"tags": tags, "revoke": minted["id"]}, variables)
         return answer
 
+    def _known(self, arguments: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any] | None:
+        """What the module would say of a node that is known to be as wanted."""
+        reading = _reading.reading_of(_reading.host_of(self, variables))
+        parameters = _reading.valid(arguments, ARGUMENTS)
+        if (
+            not reading
+            or not reading["node"]
+            or parameters is None
+            or any(parameters[each] != ARGUMENTS[each]["default"] for each in DAEMON)
+        ):
+            return None
+        node = Node(None, parameters, **reading["node"])
+        if node.changed or node.is_elsewhere:
+            return None
+        return {"changed": False, "diff": node.diff(), **node.result()}
+
     def _call(self, arguments: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
-        answer: dict[str, t.Any] = self._execute_module(
-            module_name="wonder.mesh.tailscale_node", module_args=arguments, task_vars=variables
-        )
-        answer.pop("invocation", None)
-        if "joined" in answer:
-            # For later plays: the responder's addresses, and which key is this host's in Headscale.
-            answer["ansible_facts"] = {"tailscale_node": {"addresses": answer["addresses"], "key": answer["key"]}}
-        return answer
+        answer = _reading.call(self, "wonder.mesh.tailscale_node", arguments, variables)
+        if answer.get("changed"):
+            _reading.forget(str(arguments["coordinator"]))  # it knows of a node more, or of other routes
+        return _told(answer)
 
     def _send(self, key: str) -> str:
         """Put the key into a file on the node that only root can read; its path."""
@@ -65,3 +84,10 @@ class ActionModule(ActionBase):
             stream.flush()
             self._transfer_file(stream.name, remote)
         return str(remote)
+
+
+def _told(answer: dict[str, t.Any]) -> dict[str, t.Any]:
+    """The answer, with facts for later plays: the responder's addresses, and which key is this host's in Headscale."""
+    if "joined" in answer:
+        answer["ansible_facts"] = {"tailscale_node": {"addresses": answer["addresses"], "key": answer["key"]}}
+    return answer

@@ -17,7 +17,7 @@ import os
 import typing as t
 
 from ansible_collections.wonder.mesh.plugins.module_utils._daemon import DaemonError
-from ansible_collections.wonder.mesh.plugins.module_utils._files import Directory, look, remove_tree, stage
+from ansible_collections.wonder.mesh.plugins.module_utils._files import Directory, File, look, remove_tree, stage
 
 if t.TYPE_CHECKING:
     from ansible_collections.wonder.mesh.plugins.module_utils._daemon import Daemon
@@ -112,13 +112,19 @@ def _copy_databases(source: str, copy: str) -> None:
 def _show_files(daemon: Daemon, view: str, uploads: t.Mapping[str, str]) -> None:
     shown = [each.path + "/" for each in daemon.directories]
     for file in daemon.files:
-        if any(file.path.startswith(path) for path in shown) and look(file.path).sha256 != file.sha256:
+        if any(file.path.startswith(path) for path in shown) and not _is_as_wanted(file):
             stage(file, uploads, view + file.path)
 
 
 def _executable(daemon: Daemon) -> str:
-    """The checker's program: the staged one, when a new version is about to take its place."""
+    """The checker's program: the staged one, when it is about to take its place."""
     for file in daemon.files:
         if os.path.basename(file.path) == daemon.check[0]:
-            return file.path if look(file.path).sha256 == file.sha256 else file.staged
+            return file.path if _is_as_wanted(file) else file.staged
     return daemon.check[0]
+
+
+def _is_as_wanted(file: File) -> bool:
+    """Also in owner and mode: what the daemon's user cannot read or execute now, it will."""
+    found = look(file.path)
+    return (found.sha256, found.summary) == (file.sha256, file.summary)

@@ -19,6 +19,11 @@ if t.TYPE_CHECKING:
     from ansible_collections.wonder.mesh.plugins.module_utils._systemd import UnitState
 
 STATE_ROOT = "/var/lib/wonder-mesh"
+EMPTY = hashlib.sha256().hexdigest()
+
+
+def _digest(data: t.Any) -> str:
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
 
 class DaemonError(Exception):
@@ -52,7 +57,37 @@ class Daemon:
     def fingerprint(self, effect: str) -> str:
         """Names the content of all files whose change has that effect on the daemon."""
         content = sorted((file.path, file.sha256) for file in self.files if file.effect == effect)
-        return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+        return _digest(content)
+
+    def description(self) -> dict[str, t.Any]:
+        """All of it as plain data: of files, their hashes instead of their contents."""
+        described = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        described["directories"] = [dataclasses.asdict(each) for each in self.directories]
+        described["files"] = [dataclasses.asdict(each) for each in self.files]
+        for each in described["files"]:
+            del each["content"]
+        del described["state_root"]
+        plain: dict[str, t.Any] = json.loads(json.dumps(described))
+        return plain
+
+    @classmethod
+    def described(cls, description: t.Mapping[str, t.Any], state_root: str = STATE_ROOT) -> Daemon:
+        """The daemon of a description; TypeError or KeyError when it is of another version of this program."""
+        lists = {name: tuple(description[name]) for name in ("units", "check")}
+        return cls(
+            **{
+                **description,
+                **lists,
+                "directories": tuple(Directory(**each) for each in description["directories"]),
+                "files": tuple(File(**each) for each in description["files"]),
+                "state_root": state_root,
+            }
+        )
+
+    @property
+    def identity(self) -> str:
+        """Names everything that is wanted: two daemons with the same identity are wanted alike."""
+        return _digest(self.description())
 
 
 @dataclasses.dataclass
@@ -65,11 +100,12 @@ class Applied:
     files: list[str] = dataclasses.field(default_factory=list)
     directories: list[str] = dataclasses.field(default_factory=list)
     user: str = ""  # the user, if we created it
+    wanted: dict[str, t.Any] = dataclasses.field(default_factory=dict)  # the daemon's description
 
     @classmethod
-    def load(cls, daemon: Daemon) -> Applied:
+    def load(cls, state_directory: str) -> Applied:
         try:
-            with open(applied_path(daemon), encoding="utf-8") as stream:
+            with open(applied_path(state_directory), encoding="utf-8") as stream:
                 return cls(**json.load(stream))
         except FileNotFoundError:
             return cls()
@@ -102,6 +138,11 @@ class Plan:
     unit: UnitState
 
     @property
+    def empty(self) -> bool:
+        """Whether the host is as wanted."""
+        return not (self.differences or self.restart or self.reload)
+
+    @property
     def files(self) -> list[File]:
         return [each.file for each in self.differences if each.file is not None]
 
@@ -115,6 +156,11 @@ class Plan:
         ]
 
     @property
+    def programs(self) -> list[File]:
+        """Those of the files that are programs."""
+        return [file for file in self.files if file.label]
+
+    @property
     def directories(self) -> list[Directory]:
         return [each.directory for each in self.differences if each.directory is not None]
 
@@ -123,8 +169,8 @@ class Plan:
         return sorted(file.sha256 for file in self.new_contents if file.content is None and file.sha256 not in uploads)
 
 
-def applied_path(daemon: Daemon) -> str:
-    return os.path.join(daemon.state_directory, "applied.json")
+def applied_path(state_directory: str) -> str:
+    return os.path.join(state_directory, "applied.json")
 
 
 def plan(daemon: Daemon, applied: Applied, unit: UnitState, unproven: bool = False) -> Plan:
@@ -145,6 +191,9 @@ def plan(daemon: Daemon, applied: Applied, unit: UnitState, unproven: bool = Fal
             raise DaemonError(f"{file.path} is a {found.kind} and should be a file; move it away and run again")
         if found.sha256 != file.sha256:
             effects.add(file.effect)
+        if os.path.basename(file.path) == daemon.unit and found.sha256 in ("", EMPTY):
+            # Nor is it enabled once systemd reads it again, which may be before the run comes to it.
+            unit = dataclasses.replace(unit, enabled=False)
         differences += _file_differences(file, found)
     unwanted = sorted(set(applied.files) - {file.path for file in daemon.files})
     unwanted = [path for path in unwanted if os.path.lexists(path)]

@@ -22,13 +22,14 @@ if t.TYPE_CHECKING:
 
     RunCommand = Callable[..., tuple[int, str, str]]
 
+POLICY = "/api/v1/policy"
 KEY_FILE = "/var/lib/wonder-mesh/headscale/api_key.json"
 KEY_LIFETIME = 90  # days
 KEY_RENEWAL = 30  # days before its end
 DAY = 24 * 60 * 60
 
 # Shared by the modules that speak to Headscale.
-ARGUMENTS: dict[str, t.Any] = {
+CONNECTION: dict[str, t.Any] = {
     "url": {"type": "str", "default": "http://127.0.0.1:8080"},
     "binary": {"type": "path", "default": "/usr/local/bin/headscale"},
     "config": {"type": "path", "default": "/etc/headscale/config.yaml"},
@@ -58,6 +59,12 @@ class Headscale:
         self._config = params["config"]
         self._database = params.get("database", "")
         self._may_write = may_write
+
+    @property
+    def has_lasting_key(self) -> bool:
+        """Whether this host has an API key that need not be renewed yet."""
+        kept = _kept_key()
+        return kept is not None and kept["expires"] - time.time() > KEY_RENEWAL * DAY
 
     def read(self, path: str) -> t.Any:
         """The answer to GET. In check mode Headscale may be down: then what it will answer once it runs."""
@@ -101,17 +108,11 @@ class Headscale:
 
     def _key(self) -> str:
         """The API key of this host, made or renewed when needed."""
-        try:
-            with open(KEY_FILE, encoding="utf-8") as stream:
-                kept = json.load(stream)
-            if not self._may_write or kept["expires"] - time.time() > KEY_RENEWAL * DAY:
-                return str(kept["key"])
-        except FileNotFoundError:
-            if not self._may_write:
-                raise HeadscaleError("there is no API key yet, and check mode makes none") from None
-        except (KeyError, TypeError, ValueError):
-            if not self._may_write:
-                raise HeadscaleError(f"{KEY_FILE} is damaged; a run that is no check makes it anew") from None
+        if self.has_lasting_key or not self._may_write:
+            kept = _kept_key()
+            if kept is None:
+                raise HeadscaleError(f"there is no API key in {KEY_FILE} yet, and check mode makes none")
+            return str(kept["key"])
         return self._make_key()
 
     def _make_key(self) -> str:
@@ -126,8 +127,25 @@ class Headscale:
         return key
 
 
-def canonical(text: str) -> t.Any:
-    """A policy as data, to compare it; its own text when it is not plain JSON (a person's HuJSON)."""
+def _kept_key() -> dict[str, t.Any] | None:
+    """The key and when it expires (seconds since 1970), if there is one in the file and it is not damaged."""
+    try:
+        with open(KEY_FILE, encoding="utf-8") as stream:
+            kept = json.load(stream)
+        return {"key": str(kept["key"]), "expires": float(kept["expires"])}
+    except (FileNotFoundError, KeyError, TypeError, ValueError):
+        return None
+
+
+def current_policy(headscale: Headscale) -> t.Any:
+    """The policy in force, as data; its own text when it is not plain JSON (a person's HuJSON), None without one."""
+    try:
+        text = headscale.read(POLICY).get("policy", "")
+    except ApiError as exc:
+        # Before the first policy, 0.29 answers 500 and a later one 404.
+        if exc.status in (404, 500) and "not found" in str(exc):
+            return None
+        raise
     with contextlib.suppress(ValueError):
         return json.loads(text)
     return text

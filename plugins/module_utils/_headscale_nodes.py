@@ -11,22 +11,44 @@ import re
 import time
 import typing as t
 
-from ansible_collections.wonder.mesh.plugins.module_utils._headscale import HeadscaleError
+from ansible_collections.wonder.mesh.plugins.module_utils._headscale import CONNECTION, DATABASE, HeadscaleError
 
 if t.TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ansible_collections.wonder.mesh.plugins.module_utils._headscale import Headscale
 
+    Call = Callable[..., t.Any]  # as Headscale.call
+
 PATH = "/api/v1/node"
+
+# Of headscale_node, on the host and on the controller.
+ARGUMENTS: dict[str, t.Any] = {
+    "nodes": {
+        "type": "list",
+        "elements": "dict",
+        "required": True,
+        "options": {
+            "name": {"type": "str", "required": True},
+            "tags": {"type": "list", "elements": "str"},
+            "routes": {"type": "list", "elements": "str", "default": []},
+            "key": {"type": "str", "default": "", "no_log": False},
+            "state": {"type": "str", "choices": ["absent", "expired", "present"], "default": "present"},
+        },
+        "required_if": [("state", "present", ["tags"])],
+    },
+    "database": DATABASE,
+    **CONNECTION,
+}
 
 
 class Nodes:
     """The nodes of one Headscale, and what was (or would be) changed about them."""
 
-    def __init__(self, headscale: Headscale, found: list[dict[str, t.Any]], keys: set[str], check_mode: bool) -> None:
-        self._headscale = headscale
-        self._keys = keys  # of all wanted nodes
-        self._check_mode = check_mode
+    def __init__(self, found: list[dict[str, t.Any]], keys: set[str], call: Call | None) -> None:
         self._found = found
+        self._keys = keys  # of all wanted nodes
+        self._call = call
         self.diff: list[dict[str, str]] = []
 
     def find(self, wanted: dict[str, t.Any]) -> dict[str, t.Any] | None:
@@ -87,8 +109,8 @@ class Nodes:
         )
 
     def _write(self, method: str, path: str, body: dict[str, t.Any] | None = None) -> None:
-        if not self._check_mode:
-            self._headscale.call(method, path, body)
+        if self._call is not None:
+            self._call(method, path, body)
 
 
 def _text(tags: list[str] | None, routes: list[str] | None) -> str:
@@ -100,7 +122,12 @@ def converge(headscale: Headscale, wanted: list[dict[str, t.Any]], check_mode: b
     # A Headscale that is down will run again before nodes are made present, but not before they are taken out.
     expected = any(each["state"] == "present" for each in wanted)
     found = headscale.read(PATH) if expected else headscale.call("GET", PATH)
-    nodes = Nodes(headscale, found["nodes"], {each["key"] for each in wanted} - {""}, check_mode)
+    return settle(found["nodes"], wanted, None if check_mode else headscale.call)
+
+
+def settle(found: list[dict[str, t.Any]], wanted: list[dict[str, t.Any]], call: Call | None) -> dict[str, t.Any]:
+    """Compare the nodes that Headscale has with the wanted ones, and change them by ``call``, if there is one."""
+    nodes = Nodes(found, {each["key"] for each in wanted} - {""}, call)
     known, unknown = [], []
     for each in wanted:
         if each["state"] != "present":

@@ -55,6 +55,12 @@ class Journal:
         except FileNotFoundError:
             return None
 
+    @staticmethod
+    def has_traces(root: str) -> bool:
+        """Whether a run was killed before it had closed its journal, or while it did."""
+        path = os.path.join(root, "journal.json")
+        return any(map(os.path.lexists, (path, staged_path(path), os.path.join(root, "previous"))))
+
     def save_file(self, path: str) -> None:
         """Keep the file at ``path`` as it is now, unless an earlier run already kept it."""
         if path in self.files:

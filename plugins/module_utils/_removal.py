@@ -74,7 +74,7 @@ class Removal:
         if self._kept_user:
             kept = dataclasses.asdict(Applied(user=self._kept_user))
             if dataclasses.asdict(self._applied) != kept:
-                write_atomically(applied_path(self._daemon), json.dumps(kept).encode())
+                write_atomically(applied_path(self._daemon.state_directory), json.dumps(kept).encode())
             finish(self._daemon)
             return
         remove_tree(self._daemon.state_directory)

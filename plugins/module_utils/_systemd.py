@@ -47,16 +47,12 @@ class Systemd:
         self._run_command = run_command
 
     def state(self, unit: str) -> UnitState:
-        out = self._call("show", "--property=" + ",".join(PROPERTIES), "--", unit)
-        values = dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
-        return UnitState(
-            active=values.get("ActiveState", "inactive"),
-            sub=values.get("SubState", "dead"),
-            enabled=values.get("UnitFileState", "") in ("enabled", "enabled-runtime"),
-            restarts=int(values.get("NRestarts") or 0),
-            result=values.get("Result", "success"),
-            stale=values.get("NeedDaemonReload") == "yes",
-        )
+        return self.states([unit])[unit]
+
+    def states(self, units: t.Sequence[str]) -> dict[str, UnitState]:
+        """Several units in one call."""
+        out = self._call("show", "--property=" + ",".join(PROPERTIES), "--", *units)
+        return dict(zip(units, map(_unit_state, out.strip().split("\n\n"))))
 
     def reload_units(self) -> None:
         """Let systemd read the unit files again."""
@@ -96,6 +92,18 @@ class Systemd:
         if rc not in accept:
             raise SystemdError(f"systemctl {verb} {' '.join(arguments)} failed: {err.strip() or out.strip()}")
         return out
+
+
+def _unit_state(shown: str) -> UnitState:
+    values = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
+    return UnitState(
+        active=values.get("ActiveState", "inactive"),
+        sub=values.get("SubState", "dead"),
+        enabled=values.get("UnitFileState", "") in ("enabled", "enabled-runtime"),
+        restarts=int(values.get("NRestarts") or 0),
+        result=values.get("Result", "success"),
+        stale=values.get("NeedDaemonReload") == "yes",
+    )
 
 
 def _bounded(*arguments: str) -> list[str]:

@@ -140,8 +140,9 @@ class Transaction:
             files=sorted(file.path for file in daemon.files),
             directories=sorted({*self._applied.directories, *created}),
             user=user,
+            wanted=daemon.description(),
         )
-        write_atomically(applied_path(daemon), json.dumps(dataclasses.asdict(applied)).encode())
+        write_atomically(applied_path(daemon.state_directory), json.dumps(dataclasses.asdict(applied)).encode())
         finish(daemon)
 
     def _roll_back(self, cause: Exception) -> t.NoReturn:
@@ -222,13 +223,27 @@ def recover(daemon: Daemon, applied: Applied, systemd: Systemd, may_write: bool)
     return True
 
 
+def remember(daemon: Daemon, applied: Applied) -> None:
+    """Remember what is wanted of a daemon that is as wanted already, and leave no traces of a run that was killed."""
+    described = daemon.description()
+    if applied.wanted != described:
+        os.makedirs(daemon.state_directory, mode=0o700, exist_ok=True)
+        applied = dataclasses.replace(applied, wanted=described)
+        write_atomically(applied_path(daemon.state_directory), json.dumps(dataclasses.asdict(applied)).encode())
+    finish(daemon)
+
+
 def finish(daemon: Daemon) -> None:
     """Remove the traces of the run, and of one that was killed."""
     journal = Journal.load(daemon.state_directory)
-    for path in [*(file.path for file in daemon.files), *(journal.files if journal else ()), applied_path(daemon)]:
+    for path in [
+        *(file.path for file in daemon.files),
+        *(journal.files if journal else ()),
+        applied_path(daemon.state_directory),
+    ]:
         remove(staged_path(path))
-    (journal or Journal(daemon.state_directory, "", False, False)).close()
     remove_view(daemon)
+    (journal or Journal(daemon.state_directory, "", False, False)).close()
 
 
 def remove_user(name: str, run_command: RunCommand) -> None:

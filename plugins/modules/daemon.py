@@ -268,7 +268,6 @@ missing:
 
 import contextlib
 import fcntl
-import hashlib
 import os
 import platform
 import typing as t
@@ -277,59 +276,19 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.wonder.mesh.plugins.module_utils._checker import check
 from ansible_collections.wonder.mesh.plugins.module_utils._daemon import Applied, Daemon, DaemonError, Difference, plan
-from ansible_collections.wonder.mesh.plugins.module_utils._files import Directory, File, FileError
+from ansible_collections.wonder.mesh.plugins.module_utils._files import FileError
 from ansible_collections.wonder.mesh.plugins.module_utils._removal import Removal
 from ansible_collections.wonder.mesh.plugins.module_utils._systemd import Systemd, SystemdError
-from ansible_collections.wonder.mesh.plugins.module_utils._transaction import Transaction, finish, recover
+from ansible_collections.wonder.mesh.plugins.module_utils._transaction import Transaction, recover, remember
+from ansible_collections.wonder.mesh.plugins.module_utils._wanted import ARGUMENTS, UNITS, wanted
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
-INSTALL = "/usr/local/bin"
-UNITS = "/etc/systemd/system"
-
-
-def wanted(params: dict[str, t.Any], machine: str) -> Daemon:
-    """The daemon that the module's parameters describe."""
-    files = [_file(each) for each in params["files"]]
-    for binary in params["binaries"].get(machine, []):
-        path = os.path.join(INSTALL, binary["name"])
-        files.append(File(path, 0o755, "root", "root", binary["sha256"], label=binary["label"]))
-    return Daemon(
-        name=params["name"],
-        state=params["state"],
-        user=params["user"],
-        home=params["home"],
-        units=tuple(params["units"]),
-        directories=tuple(
-            Directory(each["path"], int(each["mode"], 8), each["owner"], each["group"], each["data"])
-            for each in params["directories"]
-        ),
-        files=tuple(files),
-        check=tuple(params["check"]),
-        ready=params["ready"],
-    )
-
-
-def _file(each: dict[str, t.Any]) -> File:
-    content = None if each["content"] is None else each["content"].encode()
-    digest = each["sha256"] if content is None else hashlib.sha256(content).hexdigest()
-    return File(
-        path=each["path"],
-        mode=int(each["mode"], 8),
-        owner=each["owner"],
-        group=each["group"],
-        sha256=digest,
-        content=content,
-        secret=each["secret"],
-        effect=each["on_change"],
-        label=each["label"],
-    )
-
 
 def converge(module: AnsibleModule, daemon: Daemon, systemd: Systemd) -> dict[str, t.Any]:
     """Compare and act; the module's result."""
-    applied = Applied.load(daemon)
+    applied = Applied.load(daemon.state_directory)
     unproven = recover(daemon, applied, systemd, not module.check_mode)
     todo = plan(daemon, applied, systemd.state(daemon.unit), unproven)
     result = _result(todo.differences) | {"restarted": todo.restart, "reloaded": todo.reload}
@@ -337,20 +296,20 @@ def converge(module: AnsibleModule, daemon: Daemon, systemd: Systemd) -> dict[st
     missing = todo.missing(uploads)
     if module.check_mode:
         # What the checker needs must be there already; to judge more, a check would have to write.
-        if todo.files and not missing and not todo.create_user and not todo.directories:
+        if todo.files and not missing and not todo.create_user and not todo.directories and not todo.programs:
             check(daemon, uploads, module.run_command)
     elif missing:
         result["missing"] = missing
     elif todo.differences or todo.restart or todo.reload or unproven:
         Transaction(daemon, todo, applied, uploads, systemd, module.run_command).run()
     else:
-        finish(daemon)
+        remember(daemon, applied)
     return result
 
 
 def remove(module: AnsibleModule, daemon: Daemon, systemd: Systemd) -> dict[str, t.Any]:
     """Take the daemon away; the module's result."""
-    applied = Applied.load(daemon)
+    applied = Applied.load(daemon.state_directory)
     # The data of a run that was killed while it put them back are nowhere whole but in what it had saved.
     recover(daemon, applied, systemd, not module.check_mode)
     removal = Removal(daemon, applied, systemd.state(daemon.unit), module.params["remove_data"])
@@ -384,59 +343,7 @@ def _only_run() -> Iterator[None]:
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={
-            "name": {"type": "str", "required": True},
-            "state": {"type": "str", "choices": ["absent", "started", "stopped"], "default": "started"},
-            "user": {"type": "str", "default": ""},
-            "home": {"type": "path", "default": "/nonexistent"},
-            "program": {"type": "str", "default": ""},
-            "version": {"type": "str", "default": ""},
-            "program_source": {"type": "dict", "default": {}},
-            "directories": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": {
-                    "path": {"type": "path", "required": True},
-                    "mode": {"type": "str", "default": "0755"},
-                    "owner": {"type": "str", "default": "root"},
-                    "group": {"type": "str", "default": "root"},
-                    "data": {"type": "bool", "default": False},
-                },
-            },
-            "files": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": {
-                    "path": {"type": "path", "required": True},
-                    "template": {"type": "str"},
-                    "content": {"type": "str"},
-                    "source": {"type": "str"},
-                    "sha256": {"type": "str"},
-                    "label": {"type": "str", "default": ""},
-                    "mode": {"type": "str", "default": "0644"},
-                    "owner": {"type": "str", "default": "root"},
-                    "group": {"type": "str", "default": "root"},
-                    "secret": {"type": "bool", "default": False, "no_log": False},
-                    "on_change": {"type": "str", "choices": ["none", "reload", "restart"], "default": "restart"},
-                },
-            },
-            "units": {"type": "list", "elements": "str", "required": True},
-            "check": {"type": "list", "elements": "str", "default": []},
-            "ready": {
-                "type": "dict",
-                "default": {},
-                "options": {
-                    "url": {"type": "str"},
-                    "socket": {"type": "path"},
-                    "timeout": {"type": "int", "default": 30},
-                },
-            },
-            "remove_data": {"type": "bool", "default": False},
-            "binaries": {"type": "dict", "default": {}},
-            "uploads": {"type": "dict", "default": {}},
-        },
+        argument_spec=ARGUMENTS,
         supports_check_mode=True,
         no_log=True,  # whole configurations are among the arguments: keep them out of the host's journal
     )

@@ -68,7 +68,7 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.wonder.mesh.plugins.module_utils._headscale import ARGUMENTS, Headscale, HeadscaleError
+from ansible_collections.wonder.mesh.plugins.module_utils._headscale import CONNECTION, Headscale, HeadscaleError
 
 LIFETIME = 10 * 60  # seconds
 
@@ -91,7 +91,7 @@ def main() -> None:
         argument_spec={
             "tags": {"type": "list", "elements": "str", "required": True},
             "revoke": {"type": "str", "default": ""},
-            **ARGUMENTS,
+            **CONNECTION,
         },
         no_log=True,
     )

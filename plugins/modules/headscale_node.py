@@ -124,36 +124,12 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.wonder.mesh.plugins.module_utils._headscale import (
-    ARGUMENTS,
-    DATABASE,
-    Headscale,
-    HeadscaleError,
-)
-from ansible_collections.wonder.mesh.plugins.module_utils._headscale_nodes import converge
+from ansible_collections.wonder.mesh.plugins.module_utils._headscale import Headscale, HeadscaleError
+from ansible_collections.wonder.mesh.plugins.module_utils._headscale_nodes import ARGUMENTS, converge
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "nodes": {
-                "type": "list",
-                "elements": "dict",
-                "required": True,
-                "options": {
-                    "name": {"type": "str", "required": True},
-                    "tags": {"type": "list", "elements": "str"},
-                    "routes": {"type": "list", "elements": "str", "default": []},
-                    "key": {"type": "str", "default": "", "no_log": False},
-                    "state": {"type": "str", "choices": ["absent", "expired", "present"], "default": "present"},
-                },
-                "required_if": [("state", "present", ["tags"])],
-            },
-            "database": DATABASE,
-            **ARGUMENTS,
-        },
-        supports_check_mode=True,
-    )
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     os.umask(0o077)
     wanted = module.params["nodes"]
     if not os.path.exists(module.params["binary"]) and all(each["state"] != "present" for each in wanted):

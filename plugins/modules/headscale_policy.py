@@ -63,26 +63,13 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.wonder.mesh.plugins.module_utils._headscale import (
-    ARGUMENTS,
+    CONNECTION,
     DATABASE,
-    ApiError,
+    POLICY,
     Headscale,
     HeadscaleError,
-    canonical,
+    current_policy,
 )
-
-PATH = "/api/v1/policy"
-
-
-def current(headscale: Headscale) -> t.Any:
-    """The policy in force, as data; None while there is none."""
-    try:
-        return canonical(headscale.read(PATH).get("policy", ""))
-    except ApiError as exc:
-        # Before the first policy, 0.29 answers 500 and a later one 404.
-        if exc.status in (404, 500) and "not found" in str(exc):
-            return None
-        raise
 
 
 def shown(policy: t.Any) -> str:
@@ -97,17 +84,17 @@ def converge(headscale: Headscale, policy: dict[str, t.Any], check_mode: bool) -
         raise HeadscaleError(
             "the policy has neither `grants` nor `acls`, which would allow everything; add `grants: []`"
         )
-    before = current(headscale)
+    before = current_policy(headscale)
     changed = before != policy
     if changed and not check_mode:
-        headscale.call("PUT", PATH, {"policy": json.dumps(policy, indent=2, sort_keys=True)})
+        headscale.call("PUT", POLICY, {"policy": json.dumps(policy, indent=2, sort_keys=True)})
     headers = {"before_header": "the policy", "after_header": "the policy"}
     return {"changed": changed, "diff": {**headers, "before": shown(before), "after": shown(policy)}}
 
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={"policy": {"type": "dict", "required": True}, "database": DATABASE, **ARGUMENTS},
+        argument_spec={"policy": {"type": "dict", "required": True}, "database": DATABASE, **CONNECTION},
         supports_check_mode=True,
     )
     os.umask(0o077)

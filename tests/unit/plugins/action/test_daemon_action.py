@@ -13,7 +13,8 @@ import pytest
 from ansible.errors import AnsibleActionFail
 
 from ansible_collections.wonder.mesh.plugins.action import daemon
-from ansible_collections.wonder.mesh.plugins.plugin_utils import _programs
+from ansible_collections.wonder.mesh.plugins.module_utils import _wanted
+from ansible_collections.wonder.mesh.plugins.plugin_utils import _programs, _reading
 
 SECRET = "hunter2-secret"  # noqa: S105 - of nobody
 DIGEST = hashlib.sha256(SECRET.encode()).hexdigest()
@@ -45,6 +46,7 @@ class World:
     """A host that gives these answers."""
 
     def __init__(self, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.host = "mini-1"
         self.answers: list[dict[str, t.Any]] = [DONE]
         self.calls: list[dict[str, t.Any]] = []
         self.sent: dict[str, bytes] = {}
@@ -65,8 +67,8 @@ class World:
         self._action = action
 
     def run(self, **arguments: t.Any) -> dict[str, t.Any]:
-        self._action._task = types.SimpleNamespace(args=self.arguments | arguments, check_mode=False)
-        answer: dict[str, t.Any] = self._action.run(None, {})
+        self._action._task = types.SimpleNamespace(args=self.arguments | arguments, check_mode=False, delegate_to=None)
+        answer: dict[str, t.Any] = self._action.run(None, {"inventory_hostname": self.host})
         return answer
 
     def _find(self, name: str, version: str) -> Program:
@@ -224,3 +226,69 @@ def test_absent_needs_no_template_and_no_source(world: World) -> None:
     assert [(each["path"], each["content"]) for each in world.calls[0]["files"]] == [
         ("/etc/systemd/system/demo.service", "")
     ]
+
+
+def known(world: World, **arguments: t.Any) -> None:
+    """This run has looked at the host, and found the daemon as these arguments want it."""
+    world.run(**arguments)
+    parameters = _reading.valid(world.calls.pop(), _wanted.ARGUMENTS)
+    assert parameters is not None
+    identity = _wanted.wanted(parameters, "x86_64").identity
+    _reading.keep("mini-1", {"machine": "x86_64", "daemons": {"demo": identity}})
+
+
+def test_a_daemon_that_is_known_to_be_as_wanted_costs_no_call(world: World) -> None:
+    world.program.build("amd64", None)
+    known(world, program="demo")
+    answer = world.run(program="demo")
+    assert (world.calls, world.sent) == ([], {})
+    assert answer == {"changed": False, "diff": [], "restarted": False, "reloaded": False, "machine": "x86_64"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"state": "stopped"},
+        {"state": "absent"},
+        {"files": [{"path": "/a", "content": "a"}]},
+        {"files": [{"path": "/a", "content": SECRET, "secret": True}]},
+        {"program": "demo"},
+        {"check": ["demo", "check"]},
+        {"mode": "no option"},
+    ],
+)
+def test_a_daemon_that_is_wanted_otherwise_is_asked_for(world: World, change: dict[str, t.Any]) -> None:
+    known(world)
+    world.answers = [DONE]
+    world.run(**change)
+    assert len(world.calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "calls"), [(DONE, 1), (DONE | {"changed": True}, 2), (DONE | {"failed": True, "msg": "no"}, 2)]
+)
+def test_what_was_read_counts_until_something_changes(world: World, answer: dict[str, t.Any], calls: int) -> None:
+    known(world)
+    world.answers = [answer, DONE]
+    world.run(check=["another"])
+    world.run()
+    assert len(world.calls) == calls
+
+
+def test_what_was_read_counts_no_more_when_the_host_is_lost_in_a_call(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known(world)
+    with monkeypatch.context() as patch:
+        patch.setattr(world, "answers", [])
+        with pytest.raises(IndexError):  # as the connection plugin raises
+            world.run(check=["another"])
+    assert _reading.reading_of("mini-1") is None
+
+
+def test_what_was_read_of_one_host_says_nothing_about_another(world: World) -> None:
+    known(world)
+    world.host = "mini-2"
+    world.answers = [DONE]
+    world.run()
+    assert len(world.calls) == 1

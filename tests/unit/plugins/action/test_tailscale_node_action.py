@@ -12,6 +12,7 @@ from ansible.errors import AnsibleActionFail
 
 from ansible_collections.wonder.mesh.plugins.action import tailscale_node
 from ansible_collections.wonder.mesh.plugins.action.tailscale_node import MINT, ActionModule
+from ansible_collections.wonder.mesh.plugins.plugin_utils import _reading
 
 KEY = "hskey-auth-secret"
 JOINED = {"changed": False, "joined": True, "addresses": ["100.64.0.1"], "key": "nodekey:1"}
@@ -30,7 +31,7 @@ class World:
         self.cleaned: list[str] = []
         action = ActionModule.__new__(ActionModule)
         arguments = {"coordinator": "hub", "tags": ["tag:node"], "hostname": "mini-1", "key_file": "/etc/shadow"}
-        action._task = types.SimpleNamespace(args=arguments, check_mode=check_mode)
+        action._task = types.SimpleNamespace(args=arguments, check_mode=check_mode, delegate_to=None)
         shell = types.SimpleNamespace(tmpdir="/tmp/there", join_path=lambda *parts: "/".join(parts))  # noqa: S108
         action._connection = types.SimpleNamespace(_shell=shell)
         monkeypatch.setattr(tailscale_node.ActionBase, "run", lambda *_: {})
@@ -40,8 +41,9 @@ class World:
         monkeypatch.setattr(tailscale_node, "run_module_on", self._run_on)
         self.action = action
 
-    def run(self) -> dict[str, t.Any]:
-        answer: dict[str, t.Any] = self.action.run(None, {})
+    def run(self, **arguments: t.Any) -> dict[str, t.Any]:
+        self.action._task.args |= arguments
+        answer: dict[str, t.Any] = self.action.run(None, {"inventory_hostname": "mini-1"})
         return answer
 
     def _execute(self, module_name: str, module_args: dict[str, t.Any], task_vars: t.Any) -> dict[str, t.Any]:
@@ -137,3 +139,62 @@ def test_nothing_stays_on_the_node(world: World, answers: list[dict[str, t.Any]]
     world.answers = list(answers)
     world.run()
     assert world.cleaned == ["/tmp/there"]  # noqa: S108
+
+
+KNOWN_STATUS = {"BackendState": "Running", "HaveNodeKey": True, "TailscaleIPs": ["100.64.0.1"]}
+KNOWN_PREFERENCES = {"ControlURL": "https://hub.wm.test", "Hostname": "mini-1", "CorpDNS": True, "AutoUpdate": {}}
+
+
+def look(status: dict[str, t.Any] | None = None, preferences: dict[str, t.Any] | None = None) -> None:
+    """This run has looked at both hosts, and found a node as it is wanted, but for this."""
+    status = KNOWN_STATUS | {"Self": {"PublicKey": "nodekey:1"}} | (status or {})
+    _reading.keep("mini-1", {"node": {"status": status, "preferences": KNOWN_PREFERENCES | (preferences or {})}})
+    _reading.keep("hub", {"node": {}, "headscale": {"nodes": []}})
+
+
+def test_a_node_that_is_known_to_be_as_wanted_costs_no_call(world: World) -> None:
+    look()
+    answer = world.run(login_server="https://hub.wm.test")
+    assert (world.calls, world.coordinator) == ([], [])
+    assert answer.pop("ansible_facts") == {"tailscale_node": {"addresses": ["100.64.0.1"], "key": "nodekey:1"}}
+    diff = answer.pop("diff")
+    assert diff["before"] == diff["after"]
+    assert answer == JOINED
+
+
+@pytest.mark.parametrize(
+    ("status", "preferences", "arguments"),
+    [
+        ({"BackendState": "NeedsLogin"}, {}, {}),
+        ({"BackendState": "Stopped"}, {}, {}),
+        ({"HaveNodeKey": False}, {}, {}),
+        ({}, {"Hostname": "mini-2"}, {}),
+        ({}, {"ControlURL": "https://other.test"}, {}),
+        ({}, {}, {"accept_dns": False}),
+        ({}, {}, {"advertise_routes": ["10.0.0.0/8"]}),
+        ({}, {}, {"socket": "/run/other.sock"}),
+        ({}, {}, {"tags": None}),
+    ],
+)
+def test_a_node_that_is_not_as_wanted_is_asked(
+    world: World, status: dict[str, t.Any], preferences: dict[str, t.Any], arguments: dict[str, t.Any]
+) -> None:
+    look(status, preferences)
+    world.answers = [JOINED]
+    world.run(login_server="https://hub.wm.test", **arguments)
+    assert len(world.calls) == 1
+
+
+def test_after_a_join_nothing_is_known_of_the_node_and_its_coordinator(world: World) -> None:
+    look({"BackendState": "NeedsLogin"})
+    world.answers = [LEFT, JOINED | {"changed": True}]
+    world.run()
+    assert (_reading.reading_of("mini-1"), _reading.reading_of("hub")) == (None, None)
+
+
+def test_a_check_leaves_what_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    look({"BackendState": "NeedsLogin"})
+    world = World(monkeypatch, check_mode=True)
+    world.answers = [LEFT]
+    world.run()
+    assert _reading.reading_of("mini-1") is not None

@@ -20,6 +20,7 @@ from ansible_collections.wonder.mesh.plugins.module_utils import (
     _files,
     _ready,
     _transaction,
+    _wanted,
 )
 from ansible_collections.wonder.mesh.plugins.modules import daemon
 from tests.unit.plugins.modules.daemon_host import Host
@@ -60,9 +61,9 @@ def host(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Ite
         return tempfile.mkdtemp(prefix=prefix, dir=host.root / "run")
 
     monkeypatch.setattr(basic.AnsibleModule, "run_command", run_command)
-    monkeypatch.setattr(daemon, "INSTALL", str(host.bin))
+    monkeypatch.setattr(_wanted, "INSTALL", str(host.bin))
     monkeypatch.setattr(daemon, "UNITS", str(host.units))
-    monkeypatch.setattr(daemon, "Daemon", functools.partial(_daemon.Daemon, state_root=str(host.state)))
+    monkeypatch.setattr(_wanted, "Daemon", functools.partial(_daemon.Daemon, state_root=str(host.state)))
     monkeypatch.setattr(
         _transaction.Transaction,
         "_touches_units",

@@ -20,6 +20,10 @@ import types
 import typing as t
 from pathlib import Path
 
+from ansible_collections.wonder.mesh.plugins.module_utils import _intact, _wanted
+from ansible_collections.wonder.mesh.plugins.module_utils._systemd import Systemd
+from ansible_collections.wonder.mesh.plugins.plugin_utils import _reading
+
 if t.TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -77,6 +81,7 @@ class Host:
         self.systemd: dict[str, Unit] = {}
         self.commands: list[str] = []
         self.judged: dict[str, bytes] = {}
+        self.judged_modes: dict[str, int] = {}
         self.judge = b""
         self.broken: set[str] = set()  # systemctl verbs that fail
 
@@ -131,6 +136,13 @@ class Host:
                 content = json.dumps(json.loads(content or b"") | {"transaction": ""}).encode()
             found[str(path.relative_to(self.root))] = (oct(path.stat().st_mode), content)
         return found
+
+    def is_known_as(self, wanted: dict[str, t.Any]) -> bool:
+        """Whether a look at the host tells the controller that its daemon is as these arguments want it."""
+        parameters = _reading.valid(wanted, _wanted.ARGUMENTS)
+        assert parameters is not None
+        known = _intact.intact_daemons(Systemd(self.run_command), str(self.state))
+        return known.get("demo") == _wanted.wanted(parameters, platform.machine()).identity
 
     def orders(self) -> list[str]:
         """What systemd was told, without the questions; then forget it."""
@@ -246,5 +258,9 @@ class Host:
         etc, data = view[str(self.etc / "demo")], view[str(self.data)]
         (Path(data) / "schema").write_text("touched by the checker")
         self.judged = {path.name: path.read_bytes() for path in Path(etc).iterdir()}
-        self.judge = Path(argv[argv.index("--") + 1]).read_bytes()
+        self.judged_modes = {path.name: path.stat().st_mode & 0o7777 for path in Path(etc).iterdir()}
+        judge = Path(argv[argv.index("--") + 1])
+        if not judge.stat().st_mode & 0o111:
+            return 203, ""  # as systemd says that it cannot execute it
+        self.judge = judge.read_bytes()
         return (1 if b"wrong" in b"".join(self.judged.values()) else 0), ""

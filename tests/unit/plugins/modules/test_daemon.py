@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import stat
 import typing as t
@@ -60,6 +61,8 @@ def test_the_second_run_changes_nothing_and_asks_once(host: Host, run_daemon: Ru
     install(host, run_daemon)
     before = host.snapshot()
     wanted = host.wanted() | {"uploads": {}}
+    assert host.is_known_as(wanted)
+    host.commands.clear()
     result = run_daemon(wanted)
     assert (result["failed"], result["changed"], result["diff"]) == (False, False, [])
     assert "missing" not in result
@@ -134,12 +137,51 @@ def test_finds_and_mends_only_what_drifted(
     wanted = host.snapshot()
     numbers = {path: path.stat().st_ino for path in host.etc.rglob("*") if path.is_file()}
     drift(host)
+    assert not host.is_known_as(host.wanted())
     host.commands.clear()
     result = run_daemon(host.wanted())
     assert headers(result) == found
     assert host.snapshot() == wanted
+    assert host.is_known_as(host.wanted())
     untouched = {path for path in numbers if path.name not in "".join(found)}
     assert all(path.stat().st_ino == numbers[path] for path in untouched)
+
+
+@pytest.mark.parametrize("change", [each for each in CHANGES if each != "nothing"])
+def test_a_look_at_the_host_shows_that_something_else_is_wanted(host: Host, run_daemon: Run, change: str) -> None:
+    install(host, run_daemon)
+    assert not host.is_known_as(host.wanted(**CHANGES[change]))
+
+
+@pytest.mark.parametrize("option", [{"check": []}, {"ready": {"url": "http://127.0.0.1/"}}, {"home": "/var/demo"}])
+def test_what_makes_no_difference_yet_is_remembered_by_the_run_that_finds_it(
+    host: Host, run_daemon: Run, option: dict[str, t.Any]
+) -> None:
+    install(host, run_daemon)
+    assert not host.is_known_as(host.wanted(**option))
+    assert run_daemon(host.wanted(**option))["changed"] is False
+    assert host.is_known_as(host.wanted(**option))
+
+
+def test_the_memory_of_an_older_version_counts_for_nothing_and_is_brought_up_to_date(
+    host: Host, run_daemon: Run
+) -> None:
+    install(host, run_daemon)
+    memory = host.state / "demo" / "applied.json"
+    for older in ({}, {"wanted": {}}, {"wanted": {"name": "demo", "colour": "red"}}):
+        memory.write_text(json.dumps(json.loads(memory.read_text()) | {"wanted": {}} | older))
+        assert not host.is_known_as(host.wanted())
+        assert run_daemon(host.wanted())["changed"] is False
+        assert host.is_known_as(host.wanted())
+
+
+@pytest.mark.parametrize(
+    "trace", ["journal.json", ".journal.json.wonder-mesh", "previous", ".applied.json.wonder-mesh"]
+)
+def test_a_host_with_traces_of_a_killed_run_is_not_known(host: Host, run_daemon: Run, trace: str) -> None:
+    install(host, run_daemon)
+    (host.state / "demo" / trace).mkdir()
+    assert not host.is_known_as(host.wanted())
 
 
 def test_mends_a_missing_directory(host: Host, run_daemon: Run) -> None:

@@ -81,6 +81,9 @@ def test_the_next_run_ends_in_the_same_bytes(host: Host, moments: Moments, run_d
     problems: list[str] = []
     for step, state in states:
         state.restore(host)
+        if host.is_known_as(host.wanted(**then)):
+            # Then the next run does not even ask this host.
+            problems += [f"killed before {step}, seems intact: {each}" for each in differences(host.snapshot(), wanted)]
         if run_daemon(host.wanted(**then))["failed"] and "is given up" in story:
             # The old program may not be able to go on from here: then the old state comes back, all of it.
             run_daemon(host.wanted(**then))

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: MIT
+
+# This module util is private to the collection: it may change in any release.
+
+"""A host as a node of the mesh: what it is, what differs, and how to get there."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.wonder.mesh.plugins.module_utils._preferences import (
+    ONLY_SET,
+    current_preferences,
+    flag,
+    wanted_preferences,
+)
+from ansible_collections.wonder.mesh.plugins.module_utils._tailscale import TailscaleError
+
+if t.TYPE_CHECKING:
+    from ansible_collections.wonder.mesh.plugins.module_utils._tailscale import Tailscale
+
+# Of tailscale_node, on the host and on the controller.
+ARGUMENTS: dict[str, t.Any] = {
+    "login_server": {"type": "str", "required": True},
+    "coordinator": {"type": "str", "required": True},
+    "tags": {"type": "list", "elements": "str", "required": True},
+    "hostname": {"type": "str", "required": True},
+    "accept_dns": {"type": "bool", "default": True},
+    "accept_routes": {"type": "bool", "default": False},
+    "advertise_routes": {"type": "list", "elements": "str", "default": []},
+    "binary": {"type": "path", "default": "/usr/local/bin/tailscale"},
+    "socket": {"type": "path", "default": "/run/tailscale/tailscaled.sock"},
+    "state_directory": {"type": "path", "default": "/var/lib/tailscale"},
+    "unit": {"type": "str", "default": "tailscaled.service"},
+    "key_file": {"type": "path", "default": "", "no_log": False},
+}
+
+
+class Node:
+    """The host as a node: what it is, what differs, and how to get there."""
+
+    def __init__(
+        self,
+        tailscale: Tailscale | None,
+        params: t.Mapping[str, t.Any],
+        status: dict[str, t.Any],
+        preferences: t.Mapping[str, t.Any],
+    ) -> None:
+        """``tailscale`` is only needed to converge it."""
+        self._tailscale = tailscale
+        self._params = params
+        self._status = status
+        self._server = preferences.get("ControlURL") or ""
+        self._was_joined = bool(self._status.get("HaveNodeKey") or preferences.get("LoggedOut"))
+        self._before = current_preferences(preferences)
+        self._after = wanted_preferences(params)
+
+    @property
+    def joined(self) -> bool:
+        """Whether it is a node. One that cannot reach its coordinator still is: it has its key."""
+        return bool(self._status.get("HaveNodeKey")) and self._status["BackendState"] != "NeedsLogin"
+
+    @property
+    def stopped(self) -> bool:
+        return self.joined and self._status["BackendState"] == "Stopped"
+
+    @property
+    def changed(self) -> bool:
+        return not self.joined or self.stopped or self._before != self._after
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether it is a node of another mesh."""
+        return self.joined and self._server.rstrip("/") != self._params["login_server"].rstrip("/")
+
+    def refuse_other_mesh(self) -> None:
+        if self.is_elsewhere:
+            raise TailscaleError(
+                f"the host is a node of {self._server}, and should be one of {self._params['login_server']}. "
+                "To move it, run `tailscale logout` on it and then this playbook again."
+            )
+
+    def converge(self) -> None:
+        """Join, start or set what differs."""
+        tailscale = t.cast("Tailscale", self._tailscale)
+        different = [name for name, value in self._after.items() if self._before[name] != value]
+        if not self.joined:
+            if self._was_joined:
+                # 1.102 sends to peers of its former login through endpoints that it has forgotten, and reports no path.
+                tailscale.restart(self._params["unit"])
+            flags = [flag(name, value) for name, value in self._after.items() if name not in ONLY_SET]
+            server, key_file = self._params["login_server"], self._params["key_file"]
+            tailscale.up(["--reset", f"--login-server={server}", f"--auth-key=file:{key_file}", *flags])
+            different = list(ONLY_SET)
+        elif self.stopped:
+            tailscale.resume()
+        if different:
+            tailscale.set([flag(name, self._after[name]) for name in different])
+        self._status = tailscale.status()
+
+    def result(self) -> dict[str, t.Any]:
+        return {
+            "joined": self.joined,
+            "addresses": self._status.get("TailscaleIPs") or [],
+            "key": (self._status.get("Self") or {}).get("PublicKey") or "",
+        }
+
+    def diff(self) -> dict[str, str]:
+        server = self._params["login_server"]
+        return {
+            "before_header": "the node",
+            "after_header": "the node",
+            # What an unjoined daemon prefers says nothing about the host.
+            "before": _text(self._server, self._before, not self.stopped) if self.joined else "node of: no mesh\n",
+            "after": _text(server, self._after, True),
+        }
+
+
+def _text(server: str, preferences: dict[str, t.Any], running: bool) -> str:
+    lines = [f"node of: {server}", f"running: {'yes' if running else 'no'}"]
+    lines += [flag(name, value).lstrip("-").replace("=", ": ", 1) for name, value in preferences.items()]
+    return "\n".join(lines) + "\n"

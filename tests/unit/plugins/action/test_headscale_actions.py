@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: MIT
+"""The controller's halves of ``headscale_policy`` and ``headscale_node``: when the coordinator is asked."""
+
+from __future__ import annotations
+
+import types
+import typing as t
+
+import pytest
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.wonder.mesh.plugins.action import headscale_node, headscale_policy
+from ansible_collections.wonder.mesh.plugins.plugin_utils import _reading
+
+POLICY = {"grants": [], "tagOwners": {"tag:node": []}}
+NODE = {"id": "1", "givenName": "mini-1", "name": "mini-1", "nodeKey": "nodekey:1", "tags": ["tag:node"]}
+NODE |= {"ipAddresses": ["100.64.0.1"], "approvedRoutes": [], "online": True, "expiry": None}
+WANTED = {"name": "mini-1", "tags": ["tag:node"], "key": "nodekey:1"}
+
+Run = t.Callable[..., list[dict[str, t.Any]]]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run one of the actions; its answer, and then the arguments of each remote call that it made."""
+
+    def run(module: types.ModuleType, **arguments: t.Any) -> list[dict[str, t.Any]]:
+        calls: list[dict[str, t.Any]] = []
+
+        def execute(module_args: dict[str, t.Any], **_: t.Any) -> dict[str, t.Any]:
+            calls.append(module_args)
+            return {"changed": True}
+
+        action = module.ActionModule.__new__(module.ActionModule)
+        action._task = types.SimpleNamespace(args=arguments, check_mode=False, delegate_to=None)
+        action._connection = types.SimpleNamespace(_shell=types.SimpleNamespace(tmpdir=None))
+        monkeypatch.setattr(ActionBase, "run", lambda *_: {})
+        monkeypatch.setattr(action, "_execute_module", execute)
+        monkeypatch.setattr(action, "_remove_tmp_path", lambda _path: None)
+        return [action.run(None, {"inventory_hostname": "hub"}), *calls]
+
+    return run
+
+
+def look(**headscale: t.Any) -> None:
+    _reading.keep("hub", {"headscale": headscale})
+
+
+def test_a_policy_that_is_known_to_be_in_force_costs_no_call(run: Run) -> None:
+    look(policy=POLICY)
+    assert run(headscale_policy, policy=POLICY) == [{"changed": False, "diff": []}]
+
+
+@pytest.mark.parametrize("known", [{}, {"policy": None}, {"policy": {"grants": []}}, {"policy": "// a person's"}])
+def test_another_policy_is_set_and_then_nothing_is_known(run: Run, known: dict[str, t.Any]) -> None:
+    look(**known)
+    assert run(headscale_policy, policy=POLICY)[1:] == [{"policy": POLICY}]
+    assert _reading.reading_of("hub") is None
+
+
+def test_a_policy_is_set_when_nobody_has_looked(run: Run) -> None:
+    assert len(run(headscale_policy, policy=POLICY)) == 2
+
+
+def test_the_policy_of_another_headscale_is_not_what_was_read(run: Run) -> None:
+    look(policy=POLICY)
+    assert len(run(headscale_policy, policy=POLICY, url="http://127.0.0.1:9090")) == 2
+
+
+def test_nodes_that_are_known_to_be_as_wanted_cost_no_call(run: Run) -> None:
+    look(nodes=[NODE])
+    nodes = [{"name": "mini-1", "addresses": ["100.64.0.1"], "tags": ["tag:node"], "online": True}]
+    absent = {"name": "old", "state": "absent"}
+    answer = {"changed": False, "diff": [], "nodes": nodes, "unknown": ["nas"]}
+    assert run(headscale_node, nodes=[WANTED, absent, {"name": "nas", "tags": []}]) == [answer]
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        WANTED | {"tags": ["tag:gateway"]},
+        WANTED | {"routes": ["10.0.0.0/8"]},
+        WANTED | {"state": "absent"},
+        WANTED | {"state": "expired"},
+        WANTED | {"name": "other"},
+        {"name": "mini-1", "state": "present"},
+        {"name": "mini-1", "tags": [], "colour": "red"},
+    ],
+)
+def test_nodes_that_differ_or_that_are_wrongly_wanted_are_for_the_coordinator(
+    run: Run, wanted: dict[str, t.Any]
+) -> None:
+    look(nodes=[NODE | ({"givenName": "old-name", "name": "new-name"} if wanted["name"] == "other" else {})])
+    assert run(headscale_node, nodes=[wanted])[1:] == [{"nodes": [wanted]}]
+
+
+def test_two_machines_with_one_name_are_for_the_coordinator_to_refuse(run: Run) -> None:
+    look(nodes=[NODE | {"nodeKey": "nodekey:2"}, NODE | {"id": "2", "givenName": "mini-1-x"}])
+    assert len(run(headscale_node, nodes=[WANTED])) == 2
+
+
+def test_nodes_are_asked_for_when_nobody_has_looked(run: Run) -> None:
+    assert len(run(headscale_node, nodes=[WANTED])) == 2
