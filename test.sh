@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# All tests, or some parts of them:  ./test.sh [lint|unit|fleet|programs|fault|bench]...
+# All tests, or some parts of them:  ./test.sh [lint|unit|newest|fleet|programs|fault|bench]...
 # It installs what it needs, runs every part even when one before it failed, and says at the end which did.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 . tools/packages.sh
+. tools/python.sh
 . tools/venv.sh
 
-PARTS=(lint unit fleet) # programs and fault take long and are run by name
+PARTS=(lint unit newest fleet) # programs and fault take long and are run by name
 compgen -G "tests/bench/test_*.py" >/dev/null && PARTS+=(bench)
 
 lint() {
@@ -32,6 +33,11 @@ unit() {
     side_by_side $slow/{plugin_utils,action,filter} -- tests/unit --ignore=$slow/plugin_utils --ignore=$slow/action \
         --ignore=$slow/filter
 }
+newest() { # what depends on Ansible once more, with the newest ansible-core on the newest Python
+    mesh_packages lint && mesh_venv newest || return
+    local PATH=$PWD/.venv-newest/bin:$PATH
+    tests/lint.sh ansible_lint mypy_strict antsibull_docs installed_collection validate_modules && pytest tests/unit/plugins
+}
 fleet() { # one world per process: their hosts are idle most of the time
     local one_vps=(tests/fleet/test_{one_vps,removal}.py)
     mesh_packages fleet && side_by_side tests/fleet "${one_vps[@]/#/--ignore=}" -- "${one_vps[@]}"
@@ -49,8 +55,8 @@ bench() {
 wanted=("$@")
 [ $# -gt 0 ] || wanted=("${PARTS[@]}")
 for part in "${wanted[@]}"; do
-    [[ $part =~ ^(lint|unit|fleet|programs|fault|bench)$ ]] || {
-        echo "test.sh: there is no part '$part'. Usage: ./test.sh [lint|unit|fleet|programs|fault|bench]..." >&2
+    [[ $part =~ ^(lint|unit|newest|fleet|programs|fault|bench)$ ]] || {
+        echo "test.sh: there is no part '$part'. Usage: ./test.sh [lint|unit|newest|fleet|programs|fault|bench]..." >&2
         exit 2
     }
 done

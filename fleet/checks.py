@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import operator
 import typing as t
 from collections import Counter
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
-import jsonschema
+import jsonschema_rs
 
 if t.TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -30,25 +32,25 @@ def problems(data: t.Any, nat_kinds: Collection[str]) -> Iterator[str]:
 
 
 def _shape(data: t.Any) -> Iterator[str]:
-    validator = jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
-    for error in sorted(validator.iter_errors(data), key=lambda each: [str(part) for part in each.absolute_path]):
-        path = list(error.absolute_path)
-        if error.validator == "additionalProperties":
-            known = error.schema["properties"]
-            for key in sorted(set(error.instance) - set(known), key=str):
-                yield f"{_key([*path, key])}: unknown key (known here: {', '.join(known)})"
-        elif error.validator == "required":
-            for key in error.validator_value:
-                if key not in error.instance:
-                    yield f"{_key([*path, key])}: missing"
-        elif error.validator == "minProperties":
+    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    # What YAML has and JSON has not, such as dates and numbers as keys, is read as text.
+    errors = jsonschema_rs.validator_for(schema).iter_errors(json.loads(json.dumps(data, default=str)))
+    for error in sorted(errors, key=lambda each: [str(part) for part in each.instance_path]):
+        path, kind = error.instance_path, t.cast("t.Any", error.kind)
+        broken = functools.reduce(operator.getitem, error.schema_path[:-1], schema)
+        if kind.name == "additionalProperties":
+            for key in sorted(kind.unexpected):
+                yield f"{_key([*path, key])}: unknown key (known here: {', '.join(broken['properties'])})"
+        elif kind.name == "required":
+            yield f"{_key([*path, kind.property])}: missing"
+        elif kind.name == "minProperties":
             yield f"{_key(path)}: at least one host is needed"
-        elif error.validator == "enum":
-            yield f"{_key(path)}: unknown value {error.instance!r} (known: {', '.join(error.validator_value)})"
-        elif "propertyNames" in error.absolute_schema_path:
-            yield f"{_key([*path, error.instance])}: not a {error.schema.get('title', 'name')}"
-        elif "title" in error.schema and error.validator in {"pattern", "maxLength"}:
-            yield f"{_key(path)}: {error.instance!r} is not a {error.schema['title']}"
+        elif kind.name == "enum":
+            yield f"{_key(path)}: unknown value {error.instance!r} (known: {', '.join(kind.options)})"
+        elif kind.name == "propertyNames":
+            yield f"{_key([*path, kind.error.instance])}: not a {broken.get('title', 'name')}"
+        elif "title" in broken and kind.name in {"pattern", "maxLength"}:
+            yield f"{_key(path)}: {error.instance!r} is not a {broken['title']}"
         else:
             yield f"{_key(path)}: {error.message}"
 

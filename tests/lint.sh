@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# All linters, two at a time; ./test.sh lint calls this with the dev venv on PATH. None of them needs the network.
+# All linters or the named ones, two at a time; ./test.sh calls this with a venv on PATH. None of them needs the network.
 # One line for each that is content, all that it said for each that is not.
 # shellcheck disable=SC2317 # the linters are called by the names in the list at the end
 set -euo pipefail
@@ -10,7 +10,7 @@ JOBS=2
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-ansible_lint() { ansible-lint --nocolor -q; }
+ansible_lint() { ANSIBLE_INVENTORY=inventory/example/hosts.yml ansible-lint --nocolor -q; } # the checkout has no own one
 antsibull_changelog() { antsibull-changelog lint; }
 antsibull_docs() { antsibull-docs lint-collection-docs --plugin-docs .; }
 mypy_strict() { mypy; }
@@ -40,13 +40,17 @@ validate_modules() { # of ansible-test: documentation and argument specification
     ! grep -v missing-gplv3-license <<<"$said" | grep .
 }
 
-installed_collection() { # what a user gets: built, installed outside the checkout, and its playbooks resolve
+installed_collection() { # what a user gets: built, installed outside the checkout, and its playbooks are right
+    local playbooks=("${PWD}"/playbooks/*.yml) said
     ansible-galaxy collection build --output-path "$work/built" >/dev/null
     mkdir "$work/elsewhere"
     cd "$work/elsewhere"
     export ANSIBLE_COLLECTIONS_PATH=$PWD ANSIBLE_HOME=$work/home
     ansible-galaxy collection install --offline --collections-path "$PWD" "$work"/built/*.tar.gz >/dev/null
-    ansible-playbook --syntax-check --inventory localhost, wonder.mesh.site
+    playbooks=("${playbooks[@]##*/}")
+    said=$(ANSIBLE_DEPRECATION_WARNINGS=true ansible-playbook --syntax-check --inventory localhost, \
+        "${playbooks[@]/#/wonder.mesh.}" 2>&1) || { echo "$said" && return 1; }
+    ! grep --after-context 9 DEPRECAT <<<"$said"
 }
 
 run() { # FUNCTION: its output and its time in files, its status as ours
@@ -79,8 +83,10 @@ collect() { # wait for one of them to end, and tell
     fi
 }
 
-for name in ansible_lint mypy_strict antsibull_docs installed_collection validate_modules antsibull_changelog shell_check \
-    yaml_lint ruff_check ruff_format; do
+wanted=("$@")
+[ $# -gt 0 ] || wanted=(ansible_lint mypy_strict antsibull_docs installed_collection validate_modules antsibull_changelog
+    shell_check yaml_lint ruff_check ruff_format)
+for name in "${wanted[@]}"; do
     [ "${#names[@]}" -lt "$JOBS" ] || collect
     run "$name" &
     names[$!]=$name

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: MIT
 # A library to source: what the machine itself must have besides python3, git and Go, in this one place.
-# `mesh_packages fleet|lint|programs` installs what is missing of it with apt-get, and says so before. All it says goes to stderr.
+# `mesh_packages fleet|lint|newest|programs` installs what is missing of it with apt-get, and says so before. All it says goes to stderr.
 
 __mesh_packages_of() { # PART -> lines of a command that shows that it is there, and the Debian package that brings it
     case $1 in
@@ -17,11 +17,14 @@ __mesh_packages_of() { # PART -> lines of a command that shows that it is there,
             echo "shellcheck shellcheck"
             echo "python3-ensurepip python3-venv"
             ;;
+        newest)
+            echo "mvn maven"
+            ;;
         programs)
             echo "qemu-aarch64 qemu-user"
             ;;
         *)
-            echo "packages: unknown part '$1': say mesh_packages fleet, lint or programs" >&2
+            echo "packages: unknown part '$1': say mesh_packages fleet, lint, newest or programs" >&2
             return 1
             ;;
     esac
@@ -35,7 +38,7 @@ __mesh_packages_has() { # COMMAND
     fi
 }
 
-mesh_packages() { # fleet|lint|programs
+mesh_packages() { # fleet|lint|newest|programs
     local list command package missing=()
     list=$(__mesh_packages_of "$1") || return
     while read -r command package; do

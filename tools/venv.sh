@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: MIT
 # A library to source: `mesh_venv run` or `mesh_venv dev` makes .venv from a lock file, or finds it up to date (some ms).
+# `mesh_venv newest`, for which python.sh is needed too, makes .venv-newest: all of dev with the newest ansible-core.
 #
 # The wheels come from a cache, ${XDG_CACHE_HOME:-~/.cache}/wonder-mesh/wheels/<key of the lock>, which appears by rename,
 # so a half-fetched one is never used. The stamp inside .venv is written last, so an interrupted venv is made again.
@@ -8,14 +9,20 @@
 
 __mesh_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
-mesh_venv() { # run|dev
-    local kind=$1 venv=$__mesh_root/.venv run dev cache
+mesh_venv() { # run|dev|newest
+    local kind=$1 venv=$__mesh_root/.venv python=python3 run dev wanted cache
+    run=$(__mesh_venv_sha requirements.txt) || return
+    dev=$(__mesh_venv_sha requirements-dev.txt) || return
     case $kind in
-        run | dev) ;;
-        *) __mesh_venv_fail "unknown kind '$kind': say mesh_venv run or mesh_venv dev" || return ;;
+        run) wanted=$run ;;
+        dev) wanted="$run $dev" ;;
+        newest)
+            venv=$__mesh_root/.venv-newest
+            python=$(mesh_python) || return
+            wanted="$(__mesh_venv_sha requirements-newest.txt) $python" || return
+            ;;
+        *) __mesh_venv_fail "unknown kind '$kind': say mesh_venv run, dev or newest" || return ;;
     esac
-    run=$(__mesh_venv_sha "$__mesh_root/requirements.txt") || return
-    dev=$(__mesh_venv_sha "$__mesh_root/requirements-dev.txt") || return
     __mesh_venv_fresh && return
     cache=${XDG_CACHE_HOME:-$HOME/.cache}/wonder-mesh/wheels
     mkdir -p "$cache" || return
@@ -29,7 +36,7 @@ mesh_venv() { # run|dev
     )
 }
 
-# The helpers below see the locals of mesh_venv: kind, venv, run, dev, cache.
+# The helpers below see the locals of mesh_venv: kind, venv, python, run, dev, wanted, cache.
 
 __mesh_venv_fail() {
     echo "venv: $1" >&2
@@ -38,13 +45,11 @@ __mesh_venv_fail() {
 
 __mesh_venv_sha() { # FILE -> hexadecimal sha256; macOS has shasum, Linux sha256sum
     local line
-    line=$(sha256sum "$1" 2>/dev/null || shasum -a 256 "$1") || return
+    line=$(sha256sum "$__mesh_root/$1" 2>/dev/null || shasum -a 256 "$__mesh_root/$1") || return
     echo "${line%% *}"
 }
 
-__mesh_venv_fresh() { # is .venv what the locks say, with at least this kind in it?
-    local wanted="$run"
-    [ "$kind" = run ] || wanted="$run $dev"
+__mesh_venv_fresh() { # is it what the locks say, with at least this kind in it?
     [ -x "$venv/bin/python" ] && [ -f "$venv/.stamp" ] || return 1
     case "$(<"$venv/.stamp")" in
         "$wanted" | "$wanted "*) return 0 ;;
@@ -53,35 +58,38 @@ __mesh_venv_fresh() { # is .venv what the locks say, with at least this kind in 
 }
 
 __mesh_venv_make() {
-    local lock=$__mesh_root/requirements.txt stamp=$run old='' wheels started=$SECONDS pip
+    local lock=$__mesh_root/requirements-$kind.txt old='' wheels started=$SECONDS pip
     [ -f "$venv/.stamp" ] && old=$(<"$venv/.stamp")
-    if [ "$kind" = dev ] || [ "${old#* }" != "$old" ]; then
-        kind=dev lock=$__mesh_root/requirements-dev.txt stamp="$run $dev"
+    if [ "$kind" = run ] && [ "${old#* }" = "$old" ]; then
+        lock=$__mesh_root/requirements.txt
+    elif [ "$kind" = run ]; then
+        kind=dev lock=$__mesh_root/requirements-dev.txt wanted="$run $dev"
     fi
     python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
         __mesh_venv_fail "python3 is $(python3 -V 2>&1 || true); Python 3.11 or newer is needed: apt-get install python3" || return
-    wheels=$(__mesh_venv_wheels "$lock" "${stamp##* }") || return
+    wheels=$(__mesh_venv_wheels "$lock") || return
 
-    echo "venv: installing $(grep -c '==' "$lock") packages into .venv ($kind)" >&2
+    echo "venv: installing $(grep -c '==' "$lock") packages into ${venv##*/} ($kind)" >&2
     # Only a complete run venv of this very lock is added to; anything else is made anew, so that nothing stale stays.
     if [ "$old" != "$run" ] || [ ! -x "$venv/bin/python" ]; then
         rm -rf "$venv"
-        python3 -m venv --without-pip "$venv" || __mesh_venv_fail "python3 -m venv failed: apt-get install python3-venv" || return
+        "$python" -m venv --without-pip "$venv" || __mesh_venv_fail "$python -m venv failed: apt-get install python3-venv" || return
     fi
     rm -f "$venv/.stamp"
     pip=("$wheels"/pip-*.whl) # the pinned pip, run from its wheel: ensurepip would take longer than all the rest
     PYTHONPATH=${pip[0]} "$venv/bin/python" -m pip --isolated --quiet --disable-pip-version-check install --no-compile \
         --no-warn-script-location --require-hashes --no-index --find-links "$wheels" --requirement "$lock" >&2 ||
         __mesh_venv_fail "pip could not install from $wheels: remove that folder and run again" || return
-    echo "$stamp" >"$venv/.stamp"
+    echo "$wanted" >"$venv/.stamp"
     echo "venv: ready after $((SECONDS - started)) s" >&2
 }
 
-__mesh_venv_wheels() { # LOCK KEY -> the cache folder with all wheels of this lock for this Python; fetches them if missing
-    local lock=$1 folder temporary
-    folder=$cache/${2:0:16}-$(python3 -c 'import sys, sysconfig as s; print(sys.implementation.cache_tag, s.get_platform(), sep="-")')
+__mesh_venv_wheels() { # LOCK -> the cache folder with all wheels of this lock for this Python; fetches them if missing
+    local lock=$1 key folder temporary
+    key=$(__mesh_venv_sha "${lock##*/}") || return
+    folder=$cache/${key:0:16}-$("$python" -c 'import sys, sysconfig as s; print(sys.implementation.cache_tag, s.get_platform(), sep="-")')
     if [ ! -d "$folder" ]; then
-        python3 -c 'import ensurepip' 2>/dev/null ||
+        "$python" -c 'import ensurepip' 2>/dev/null ||
             __mesh_venv_fail "python3 has no venv module with pip: apt-get install python3-venv" || return
         rm -rf "$cache"/new.* # of a killed run; we hold the lock
         temporary=$(mktemp -d "$cache/new.XXXXXX") || return
@@ -90,7 +98,7 @@ __mesh_venv_wheels() { # LOCK KEY -> the cache folder with all wheels of this lo
         # shellcheck disable=SC2064 # the values of now are meant
         trap "kill $! 2>/dev/null; [ ! -t 2 ] || printf '\r\033[K' >&2; rm -rf '$temporary'" EXIT # of the command substitution that we run in
         # python3 -m pip would do, but Debian's python3 has none
-        if ! { python3 -m venv "$temporary/venv" && "$temporary/venv/bin/python" -m pip --disable-pip-version-check download \
+        if ! { "$python" -m venv "$temporary/venv" && "$temporary/venv/bin/python" -m pip --disable-pip-version-check download \
             --require-hashes --only-binary :all: --dest "$temporary/wheels" --requirement "$lock"; } >"$temporary/log" 2>&1; then
             tail -n 5 "$temporary/log" >&2
             __mesh_venv_fail "fetching the wheels of ${lock##*/} failed, see above: check the network and pip's settings, then run again"

@@ -9,7 +9,7 @@ import os
 import tempfile
 import typing as t
 
-import jsonschema
+import jsonschema_rs
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.color import ANSIBLE_COLOR
@@ -52,7 +52,7 @@ class ActionModule(ActionBase):
             for host in variables["ansible_play_hosts_all"]
         }
         result = judge(model, measured, plain(arguments["controller"]), arguments["paths"] == "strict")
-        _check_shape(result)
+        check_shape(result)
         if not self._task.check_mode:
             path = self._loader.path_dwim(arguments["result_file"])
             try:
@@ -71,11 +71,11 @@ def _measurement(variables: Mapping[str, t.Any], name: str) -> t.Any:
     return plain(variables[name]) if name in variables else None
 
 
-def _check_shape(result: dict[str, t.Any]) -> None:
+def check_shape(result: dict[str, t.Any]) -> None:
     """Nobody gets a result that the published schema does not describe."""
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
     with open(os.path.join(root, SCHEMA_FILE), encoding="utf-8") as stream:
-        jsonschema.validate(result, json.load(stream))
+        jsonschema_rs.validator_for(json.load(stream)).validate(result)
 
 
 def write_private(path: str, text: str) -> None:

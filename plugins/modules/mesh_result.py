@@ -8,7 +8,7 @@ module: mesh_result
 short_description: Judge what the hosts measured
 version_added: 0.1.0
 author:
-  - The mesh project (@wonder-mesh)
+  - The Wonder Mesh authors (@wonder-mesh)
 description:
   - Compares what M(wonder.mesh.mesh_probe) measured on the hosts of the play with what the inventory promises, writes
     the result to a file with mode 0600, and prints it as a table.
@@ -19,16 +19,10 @@ description:
   - It does not fail because of a broken promise. Assert RV(result.ok) after it.
   - The file never counts as a change, and check mode does not write it.
 requirements:
-  - rich and jsonschema, on the controller
+  - rich and jsonschema-rs, on the controller
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: none
-  platform:
-    platforms: posix
+  - wonder.mesh.attributes.no_diff
 options:
   model:
     description: The model that M(wonder.mesh.mesh_model) returns.

@@ -8,10 +8,26 @@ import typing as t
 
 import pytest
 from ansible.module_utils import basic
+from ansible.module_utils.common.warnings import get_deprecation_messages
 from ansible.module_utils.testing import patch_module_args
+from ansible.utils.display import Display
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+
+def deprecated(_display: Display, msg: str, *_: t.Any, **__: t.Any) -> t.NoReturn:
+    raise AssertionError(f"ansible-core will take this away: {msg}")
+
+
+Display.deprecated = deprecated  # here and not in a fixture, so that imports do not get by
+
+
+@pytest.fixture(autouse=True)
+def nothing_deprecated() -> Iterator[None]:
+    """The same for what runs on hosts: there it is only noted."""
+    yield
+    assert get_deprecation_messages() == ()
 
 
 class ModuleExit(Exception):

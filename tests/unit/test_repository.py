@@ -15,7 +15,7 @@ import yaml
 ROOT = Path(__file__).parents[2]
 SKELETON = ROOT / "collections/ansible_collections/wonder/mesh"
 LINKS = ["galaxy.yml", "meta", "playbooks", "plugins", "programs", "roles"]
-LOCKS = ["requirements.txt", "requirements-dev.txt"]
+LOCKS = ["requirements.txt", "requirements-dev.txt", "requirements-newest.txt"]
 ROLES = sorted(path.name for path in (ROOT / "roles").glob("*"))
 SPDX = "SPDX-License-Identifier: MIT"
 SOURCE_SUFFIXES = {".py", ".sh", ".go", ".toml"}
@@ -28,6 +28,8 @@ REGISTRIES = [
     "proxy.go" + "lang.org",
     "registry." + "npmjs",
     "deb." + "debian.org",
+    "repo." + "maven",
+    "repo1." + "maven",
 ]
 MACHINE_PATHS = ["/" + "work/", "/" + "root/", "/home" + "/", "." + "library/", "/" + "Users/"]
 
@@ -56,6 +58,10 @@ def is_source(path: Path) -> bool:
 
 def relative(paths: t.Iterable[Path]) -> list[str]:
     return sorted(str(path.relative_to(ROOT)) for path in paths)
+
+
+def pins(lock: str) -> set[str]:
+    return {line.split(" ")[0] for line in read_text(ROOT / lock).splitlines() if "==" in line}
 
 
 def read_text(path: Path) -> str:
@@ -102,9 +108,22 @@ def test_a_lock_file_holds_hashes_and_no_address(name: str) -> None:
 
 
 def test_the_dev_lock_holds_the_run_lock() -> None:
-    run, dev = ({line for line in read_text(ROOT / name).splitlines() if "==" in line} for name in LOCKS)
-    versions = {line.split(" ")[0] for line in dev}
-    assert {line.split(" ")[0] for line in run} - versions == set()
+    run, dev, _ = (pins(name) for name in LOCKS)
+    assert run - dev == set()
+
+
+def test_the_newest_lock_differs_in_ansible_core_alone() -> None:
+    _, dev, newest = (pins(name) for name in LOCKS)
+    assert [pin.split("==")[0] for pin in newest - dev] == ["ansible-core"]
+
+
+def test_the_collection_wants_the_ansible_core_that_is_tested() -> None:
+    oldest, newest = (
+        re.findall(r"^ansible-core==2\.(\d+)\.", read_text(ROOT / name), re.MULTILINE)[0]
+        for name in ("requirements.in", "requirements-newest.in")
+    )
+    wanted = yaml.safe_load(read_text(ROOT / "meta/runtime.yml"))["requires_ansible"]
+    assert wanted == f">=2.{oldest}.0,<2.{int(newest) + 1}.0"
 
 
 def test_pytest_ansible_stays_out() -> None:

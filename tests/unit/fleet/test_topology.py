@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 import typing as t
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -70,7 +71,7 @@ SERVICE = {"name": "hello", "host": "hello.wm.test", "port": 8000}
         ("homes/attic/nat", "eazy", "homes.attic.nat", "unknown NAT kind 'eazy' (known: easy, hard, udp-blocked)"),
         ("homes/attic/hosts", {}, "homes.attic.hosts", "at least one host is needed"),
         (f"{MINI}/groups", ["node"], "homes.attic.hosts.mini-1.groups[0]", "unknown value 'node' (known: coordinator"),
-        (f"{MINI}/groups", [], "homes.attic.hosts.mini-1.groups", "should be non-empty"),
+        (f"{MINI}/groups", [], "homes.attic.hosts.mini-1.groups", "[] has less than 1 item"),
         ("homes/attic/hosts/Mini_3", {"groups": ["nodes"]}, "homes.attic.hosts.Mini_3", "not a DNS label"),
         ("homes/attic/hosts/-x", {"groups": ["nodes"]}, "homes.attic.hosts.-x", "not a DNS label"),
         ("homes/attic/hosts/" + "x" * 41, {"groups": ["nodes"]}, "x" * 41, "not a DNS label"),
@@ -90,6 +91,13 @@ SERVICE = {"name": "hello", "host": "hello.wm.test", "port": 8000}
         ("vars", {"mesh-domain": "x"}, "vars.mesh-domain", "not a name of a variable"),
         (f"{MINI}/services", [SERVICE, SERVICE], "homes.attic.hosts.mini-1.services", "the port 8000 is used 2 times"),
         (f"{MINI}/services", [SERVICE | {"port": 0}], "homes.attic.hosts.mini-1.services[0].port", "0 is less than"),
+        (
+            f"{MINI}/services",
+            [SERVICE | {"host": date(2026, 1, 2)}],
+            "services[0].host",
+            "'2026-01-02' is not a domain name",
+        ),
+        ("vars", {8: "x"}, "vars.8", "not a name of a variable"),
         (f"{MINI}/services", [{"name": "x"}], "homes.attic.hosts.mini-1.services[0].host", "missing"),
         ("public/hub/services", [SERVICE], "public.hub.services", "only a host of the group nodes"),
     ],
@@ -126,8 +134,8 @@ def test_all_mistakes_are_told_at_once(load: Callable[[t.Any], t.Any]) -> None:
             "the key 'hub' is there twice",
         ),
         ("domain: [\n", "world.yml: while parsing"),
-        ("[]\n", "the file: [] is not of type 'object'"),
-        ("", "the file: None is not of type 'object'"),
+        ("[]\n", 'the file: [] is not of type "object"'),
+        ("", 'the file: null is not of type "object"'),
     ],
 )
 def test_a_file_that_is_not_a_topology_is_refused_in_one_line(

@@ -19,11 +19,14 @@ ROOT = Path(__file__).resolve().parents[4]
 def play(
     directory: Path, inventory: dict[str, t.Any], tasks: list[dict[str, t.Any]], *arguments: str, **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run the tasks on all hosts; the directory gets the files and is where relative paths begin."""
+    """Run the tasks on all hosts; the directory gets the files and is where relative paths begin.
+
+    Whatever uses what ansible-core will take away fails.
+    """
     (directory / "hosts.yml").write_text(yaml.safe_dump(inventory))
     book = [{"name": "Test", "hosts": "all", "gather_facts": False, "tasks": tasks}]
     (directory / "play.yml").write_text(yaml.safe_dump(book))
-    return subprocess.run(
+    run = subprocess.run(
         [sys.executable, "-m", "ansible", "playbook", "-i", "hosts.yml", "play.yml", *arguments],
         cwd=directory,
         env={
@@ -32,6 +35,7 @@ def play(
             "LC_ALL": "C.UTF-8",
             "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections"),
             "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml",
+            "ANSIBLE_DEPRECATION_WARNINGS": "true",
             **environment,
         },
         capture_output=True,
@@ -39,6 +43,8 @@ def play(
         timeout=120,
         check=False,
     )
+    assert "DEPRECAT" not in run.stdout + run.stderr, run.stderr
+    return run
 
 
 def inventory(
