@@ -16,6 +16,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.wonder.mesh.plugins.plugin_utils._inventory import OTHER_VARIABLES, Inventory
 from ansible_collections.wonder.mesh.plugins.plugin_utils._model import build_model
+from ansible_collections.wonder.mesh.plugins.plugin_utils._options import meant, options
 from ansible_collections.wonder.mesh.plugins.plugin_utils._programs import find
 from ansible_collections.wonder.mesh.plugins.plugin_utils._values import Broken, plain
 from ansible_collections.wonder.mesh.plugins.plugin_utils._world import World
@@ -23,6 +24,7 @@ from ansible_collections.wonder.mesh.plugins.plugin_utils._world import World
 if t.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+FACTS = ("mesh", "tailscale_node")
 DNS_TIMEOUT = 5.0  # seconds for all names together
 
 
@@ -39,7 +41,12 @@ class ActionModule(ActionBase):
         variables = task_vars or {}
         now = datetime.datetime.now(datetime.UTC)
         world = World(
-            self._read_file, resolve, lambda name: find(name).version, lambda name: find(name).packages.keys(), now
+            self._read_file,
+            self._why_unwritable,
+            resolve,
+            lambda name: find(name).version,
+            lambda name: find(name).packages.keys(),
+            now,
         )
         inventory = _gather(variables["groups"], variables["hostvars"])
         outcome = build_model(inventory, world if arguments["outside"] else None)
@@ -54,8 +61,10 @@ class ActionModule(ActionBase):
 
     def _read_file(self, path: str) -> bytes:
         """A file on the controller, by the playbook's directory; a vaulted one is decrypted. Raises OSError."""
-        real = self._loader.path_dwim(os.path.expanduser(path))
         try:
+            real = self._loader.path_dwim(os.path.expanduser(path))
+            if os.path.exists(real) and not os.path.isdir(real) and not os.path.isfile(real):
+                raise OSError("it is no file that has an end")
             with open(real, "rb") as stream:  # get_real_file says less well what is wrong with a file
                 stream.read(1)
             with open(self._loader.get_real_file(real), "rb") as stream:
@@ -63,14 +72,30 @@ class ActionModule(ActionBase):
         except (AnsibleError, ValueError) as exc:  # a vault without its password, a path with a zero byte
             raise OSError(str(exc)) from exc
 
+    def _why_unwritable(self, path: str) -> str:
+        """Why no file can be written there, on the controller; "" if one can."""
+        real = self._loader.path_dwim(os.path.expanduser(path))
+        folder = os.path.dirname(real)
+        if os.path.isdir(real):
+            return "it is a directory"
+        if not os.path.isdir(folder):
+            return f"there is no directory {folder}"
+        return "" if os.access(folder, os.W_OK | os.X_OK) else f"nothing can be written to {folder}"
+
 
 def _gather(groups: Mapping[str, Sequence[str]], hostvars: Mapping[str, Mapping[str, t.Any]]) -> Inventory:
     return Inventory.of(groups, {host: _variables(hostvars[host]) for host in hostvars})
 
 
 def _variables(variables: Mapping[str, t.Any]) -> dict[str, t.Any]:
-    wanted = sorted(name for name in variables if name.startswith("mesh_") or name in OTHER_VARIABLES)
-    return {name: _value(variables, name) for name in wanted}
+    wanted = sorted(name for name in variables if name.startswith("mesh_") or name in OTHER_VARIABLES or meant(name))
+    found = {name: _value(variables, name) for name in wanted}
+    return {name: value for name, value in found.items() if not (name in options() and _is_of_the_run(value))}
+
+
+def _is_of_the_run(value: object) -> bool:
+    """Whether a template needs the facts that the run itself makes. The role checks it when it has them."""
+    return isinstance(value, Broken) and any(f"has no attribute '{fact}'" in value.reason for fact in FACTS)
 
 
 def _value(variables: Mapping[str, t.Any], name: str) -> t.Any:

@@ -8,13 +8,14 @@ module: mesh_model
 short_description: Check the inventory and make the model of the mesh
 version_added: 0.1.0
 author:
-  - The mesh project (@wonder-mesh)
+  - The Wonder Mesh authors (@wonder-mesh)
 description:
   - Reads the groups C(coordinator), C(gateways), C(relays), C(nodes) and C(strangers) and the C(mesh_*) variables of
     every host in the inventory, whatever the play's hosts and C(--limit) are, and checks them against each other.
   - Fails with all mistakes at once, each with host, variable, what was found, the reason and the fix.
-  - Besides C(mesh_*) it reads C(tailscaled_tun), C(caddy_certificates), C(ansible_host), C(headscale_prefix_v4) and
-    C(headscale_prefix_v6), and no other variable.
+  - Besides C(mesh_*) it reads the variables of the roles C(headscale), C(caddy), C(tailscaled), C(probe) and C(verify),
+    C(ansible_host) and C(ansible_port), and no other variable. Those of the roles are checked by their argument specs
+    for every host that plays the role. One whose template needs facts that the run makes is left to the role.
   - It looks up public names in DNS as the controller sees it. With C(mesh_dns_check=warn) a name that does not lead to
     its host is a warning.
   - It runs on the controller and calls no host. With C(run_once) every host of the play gets the model as a fact.
@@ -22,13 +23,7 @@ requirements:
   - cryptography, on the controller
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: none
-  platform:
-    platforms: posix
+  - wonder.mesh.attributes.no_diff
 options:
   outside:
     description:

@@ -16,7 +16,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.wonder.mesh.plugins.plugin_utils._types import Admins, Grant
     from ansible_collections.wonder.mesh.plugins.plugin_utils._values import Problems
 
-PERSON = re.compile(r"[A-Za-z][A-Za-z0-9._-]+@[A-Za-z0-9.-]*", re.ASCII)
+PERSON = re.compile(r"[A-Za-z][A-Za-z0-9._-]{1,63}@(?:[A-Za-z0-9][A-Za-z0-9.-]{0,252})?", re.ASCII)
 GRANT_KEYS = ("from", "to", "ports")
 GRANT_EXAMPLE = '{from: [laptop], to: [nas], ports: ["tcp:445"]}'
 PORT = re.compile(r"(?:tcp|udp):(?:\*|([0-9]{1,5})(?:-([0-9]{1,5}))?)", re.ASCII)

@@ -11,50 +11,33 @@ import difflib
 import ipaddress
 import typing as t
 
+from ansible_collections.wonder.mesh.plugins.plugin_utils._options import options
 from ansible_collections.wonder.mesh.plugins.plugin_utils._types import GROUPS, PROBE_PORT, SSH_PORT
 from ansible_collections.wonder.mesh.plugins.plugin_utils._values import (
     Broken,
     Problems,
+    as_json,
     dns_name,
+    is_full_path,
+    is_network,
     plain,
     port_number,
+    several,
     shown,
 )
+from ansible_collections.wonder.mesh.plugins.plugin_utils._variables import VARIABLES
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-VARIABLES = (
-    "mesh_domain",
-    "mesh_backend",
-    "mesh_probe_port",
-    "mesh_public_address",
-    "mesh_home",
-    "mesh_nat",
-    "mesh_services",
-    "mesh_grants",
-    "mesh_admins",
-    "mesh_result_file",
-    "mesh_verify_paths",
-    "mesh_dns_check",
-    "mesh_remove_data",
-)
-# What else the model is made of. Nothing but these and mesh_* is ever read.
-OTHER_VARIABLES = (
-    "tailscaled_tun",
-    "caddy_certificates",
-    "ansible_host",
-    "headscale_prefix_v4",
-    "headscale_prefix_v6",
-    "caddy_version",
-    "headscale_version",
-    "tailscaled_version",
-    "caddy_program_source",
-    "headscale_program_source",
-    "tailscaled_program_source",
-)
+# How Ansible reaches a host, as far as it tells two hosts apart.
+CONNECTION = ("ansible_host", "ansible_port")
+# What else is read besides mesh_*, and nothing but that.
+OTHER_VARIABLES = (*options(), *CONNECTION)
 LATER_BACKENDS = ("wireguard", "zerotier")
-PREFIXES = {
+REMOVE_DATA = (True, False, "true", "false", "yes", "no")  # -e mesh_remove_data=true gives a text
+NEVER_GIVEN = ("the network", "broadcast")
+NETWORKS = {
     "headscale_prefix_v4": ipaddress.ip_network("100.64.0.0/10"),
     "headscale_prefix_v6": ipaddress.ip_network("fd7a:115c:a1e0::/48"),
 }
@@ -95,7 +78,7 @@ class Inventory:
     def everywhere(self, variable: str, problems: Problems) -> t.Any:
         """A setting of the whole mesh: the one value that all hosts with it agree on."""
         found = {host: self.get(host, variable, problems) for host in self.members()}
-        values = {shown(value): (host, value) for host, value in reversed(found.items()) if value is not None}
+        values = {as_json(value): (host, value) for host, value in reversed(found.items()) if value is not None}
         if len(values) > 1:
             (one, first), (other, second), *_ = reversed(values.values())
             problems.add(
@@ -160,8 +143,9 @@ def read_probe_port(inventory: Inventory, problems: Problems) -> int:
     return port or PROBE_PORT
 
 
-def read_choice(inventory: Inventory, variable: str, choices: Sequence[str], problems: Problems) -> str:
+def read_choice(inventory: Inventory, variable: str, problems: Problems) -> str:
     """A setting that is one of a few words; the first one is the default."""
+    choices = VARIABLES[variable].choices
     value = inventory.everywhere(variable, problems)
     if value is None or value in choices:
         return value or choices[0]
@@ -169,20 +153,35 @@ def read_choice(inventory: Inventory, variable: str, choices: Sequence[str], pro
     return choices[0]
 
 
+def check_removal(inventory: Inventory, problems: Problems) -> None:
+    """Whether data go is no place for guesses."""
+    for host in inventory.members():
+        value = inventory.get(host, "mesh_remove_data", problems)
+        if value is not None and not (isinstance(value, bool | str) and value in REMOVE_DATA):
+            problems.add(host, "mesh_remove_data", value, "it is neither true nor false", "Use true or false")
+
+
+def read_result_file(inventory: Inventory, problems: Problems) -> str | None:
+    """Where the proof goes, if the inventory says so."""
+    value = inventory.everywhere("mesh_result_file", problems)
+    if value is None or value == "" or is_full_path(value):
+        return value or None
+    problems.add("all", "mesh_result_file", value, "it is no full path", "Name a file like /srv/mesh/result.json")
+    return None
+
+
 def check_prefixes(inventory: Inventory, coordinator: str, problems: Problems) -> None:
-    for variable, bounds in PREFIXES.items():
+    for variable, bounds in NETWORKS.items():
         value = inventory.get(coordinator, variable, problems)
         if value is None:
             continue
         fix = f"Use {bounds} or a part of it"
-        try:
-            network = ipaddress.ip_network(value if isinstance(value, str) else "")
-        except ValueError:
+        if not is_network(value):
             problems.add(coordinator, variable, value, "it is no network in the form address/length", fix)
             continue
+        network = ipaddress.ip_network(value)
         if network.version != bounds.version or not network.subnet_of(t.cast("t.Any", bounds)):
             problems.add(coordinator, variable, value, f"Headscale gives addresses from {bounds} only", fix)
-
-
-def several(hosts: list[str]) -> str:
-    return ", ".join(hosts) if len(hosts) <= 3 else f"{', '.join(hosts[:3])} and {len(hosts) - 3} more"
+        elif network.num_addresses < len(inventory.groups["nodes"]) + len(NEVER_GIVEN):
+            reason = f"it has not enough addresses for {len(inventory.groups['nodes'])} nodes"
+            problems.add(coordinator, variable, value, reason, fix)

@@ -11,11 +11,25 @@ import typing as t
 
 from ansible_collections.wonder.mesh.plugins.plugin_utils import _inventory as settings
 from ansible_collections.wonder.mesh.plugins.plugin_utils._access import read_admins, read_grants
+from ansible_collections.wonder.mesh.plugins.plugin_utils._hosts import check_hosts
 from ansible_collections.wonder.mesh.plugins.plugin_utils._inventory import Inventory
+from ansible_collections.wonder.mesh.plugins.plugin_utils._options import check_options, players, value_of
 from ansible_collections.wonder.mesh.plugins.plugin_utils._pins import check_program_sources, check_versions
+from ansible_collections.wonder.mesh.plugins.plugin_utils._ports import check_ports
 from ansible_collections.wonder.mesh.plugins.plugin_utils._services import check_probe_port, read_services
-from ansible_collections.wonder.mesh.plugins.plugin_utils._types import CONTROLLER, NATS
-from ansible_collections.wonder.mesh.plugins.plugin_utils._values import Problems, dns_label, dns_name, ip_address
+from ansible_collections.wonder.mesh.plugins.plugin_utils._settings import (
+    check_agreement,
+    check_settings,
+    check_states,
+)
+from ansible_collections.wonder.mesh.plugins.plugin_utils._types import NATS, PROXY_PORT
+from ansible_collections.wonder.mesh.plugins.plugin_utils._values import (
+    Problems,
+    dns_label,
+    dns_name,
+    ip_address,
+    printable,
+)
 from ansible_collections.wonder.mesh.plugins.plugin_utils._world import (
     World,
     check_certificates,
@@ -43,13 +57,17 @@ def build_model(inventory: Inventory, world: World | None) -> Outcome:
     domain = settings.read_domain(inventory, problems)
     backend = settings.read_backend(inventory, problems)
     probe_port = settings.read_probe_port(inventory, problems)
-    dns_check = settings.read_choice(inventory, "mesh_dns_check", ("strict", "warn"), problems)
-    settings.read_choice(inventory, "mesh_verify_paths", ("warn", "strict"), problems)
+    dns_check = settings.read_choice(inventory, "mesh_dns_check", problems)
+    settings.read_choice(inventory, "mesh_verify_paths", problems)
+    result_file = settings.read_result_file(inventory, problems)
+    settings.check_removal(inventory, problems)
+    check_options(inventory, problems)
+    check_settings(inventory, problems)
 
     _check_groups(inventory, problems)
     coordinator = next(iter(inventory.groups["coordinator"]), None)
     hosts = {host: _read_host(host, inventory, domain, problems) for host in inventory.members()}
-    _check_labels(inventory, problems)
+    check_hosts(inventory, problems)
     server = _read_server(coordinator, inventory, problems)
     if coordinator is not None:
         settings.check_prefixes(inventory, coordinator, problems)
@@ -59,10 +77,16 @@ def build_model(inventory: Inventory, world: World | None) -> Outcome:
     labels = {name: host["label"] for name, host in hosts.items()}
     services = read_services(inventory, labels, domain, server, problems)
     check_probe_port(services, probe_port, problems)
+    check_ports(inventory, hosts, services, probe_port, problems)
     admins = read_admins(inventory, problems)
     grants = read_grants(inventory, {tag for host in hosts.values() for tag in host["tags"]}, problems)
     warnings: list[str] = []
     if world is not None:
+        check_states(inventory, problems)
+        _check_result_file("all", "mesh_result_file", result_file, world, problems)
+        for host in players(inventory, "verify"):
+            own = value_of(inventory, host, "verify_result_file")
+            _check_result_file(host, "verify_result_file", own, world, problems)
         check_versions(inventory, world.pinned, problems)
         check_program_sources(inventory, world.binaries, world.read_file, problems)
         warnings = _look_outside(inventory, coordinator, server, services, dns_check == "strict", world, problems)
@@ -84,7 +108,14 @@ def build_model(inventory: Inventory, world: World | None) -> Outcome:
         "admins": admins,
         "grants": grants,
     }
-    return Outcome(model, [], warnings)
+    check_agreement(inventory, model, problems)
+    return Outcome(None if problems.lines else model, problems.lines, warnings)
+
+
+def _check_result_file(where: str, variable: str, path: str | None, world: World, problems: Problems) -> None:
+    reason = world.why_unwritable(path) if path is not None else ""
+    if reason:
+        problems.add(where, variable, path, reason, "Name a file in a directory that there is")
 
 
 def _check_groups(inventory: Inventory, problems: Problems) -> None:
@@ -99,9 +130,6 @@ def _check_groups(inventory: Inventory, problems: Problems) -> None:
             if host not in groups["nodes"]:
                 reason = f"it is in {group} and not in nodes, but {group} are members too"
                 problems.add(host, "groups", inventory.groups_of(host), reason, "Add it to the group nodes")
-    if not groups["strangers"] and CONTROLLER in inventory.members():
-        reason = "without strangers the machine that runs Ansible is one, and this is its name in the proof"
-        problems.add(CONTROLLER, "inventory name", CONTROLLER, reason, "Rename the host")
     for host in groups["strangers"]:
         others = [group for group in inventory.groups_of(host) if group != "strangers"]
         if others:
@@ -109,18 +137,6 @@ def _check_groups(inventory: Inventory, problems: Problems) -> None:
             problems.add(
                 host, "groups", ["strangers", *others], reason, "Take it out of strangers, or out of the others"
             )
-
-
-def _check_labels(inventory: Inventory, problems: Problems) -> None:
-    taken: dict[str, str] = {}
-    for node in inventory.groups["nodes"]:
-        label = dns_label(node)
-        if label is None:
-            reason = "it gives no DNS label (letters, digits and dashes, at most 63)"
-            problems.add(node, "inventory name", node, reason, "Rename the host")
-        elif taken.setdefault(label, node) != node:
-            reason = f"{taken[label]} gives the same DNS label, {label}"
-            problems.add(node, "inventory name", node, reason, "Rename one of the two")
 
 
 def _read_host(name: str, inventory: Inventory, domain: str | None, problems: Problems) -> Host:
@@ -133,7 +149,7 @@ def _read_host(name: str, inventory: Inventory, domain: str | None, problems: Pr
     home = inventory.get(name, "mesh_home", problems)
     if isinstance(home, int) and not isinstance(home, bool):
         home = str(home)
-    if home is not None and (not isinstance(home, str) or not home):
+    if home is not None and (not isinstance(home, str) or not home.strip() or not printable(home)):
         problems.add(name, "mesh_home", home, "it must be a name", "Set it to the name of the site, or leave it out")
     tun = inventory.get(name, "tailscaled_tun", problems)
     if tun is not None and not isinstance(tun, bool):
@@ -153,6 +169,7 @@ def _read_host(name: str, inventory: Inventory, domain: str | None, problems: Pr
         "home": home,
         "nat": nat or ("public" if address else "auto"),
         "tun": tun is not False,
+        "proxy_port": value_of(inventory, name, "tailscaled_proxy_port") or PROXY_PORT,
         "tags": sorted(tags),
     }
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import typing as t
 
-from ansible_collections.wonder.mesh.plugins.plugin_utils._inventory import several
 from ansible_collections.wonder.mesh.plugins.plugin_utils._supply import Mistake, mistakes
+from ansible_collections.wonder.mesh.plugins.plugin_utils._values import several
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator

@@ -17,7 +17,6 @@ RELAY_AFTER = 10  # seconds of traffic without a direct path before a path count
 CONTROL_PORTS = (8080, 9090)  # Headscale's own listener and its metrics, both on loopback
 CONTROL_PATHS = ("/api/v1/node", "/metrics", "/swagger")  # what the front of the control plane has no route to
 HEALTH_PATH = "/health"  # what it has: a refusal counts only beside it
-SOCKS = "127.0.0.1:1055"
 
 
 def plan(model: Model, name: str) -> dict[str, t.Any]:
@@ -31,7 +30,9 @@ def plan(model: Model, name: str) -> dict[str, t.Any]:
         "member": member,
         "tailscale": "/usr/local/bin/tailscale",
         "socket": "/run/tailscale/tailscaled.sock",
-        "socks": SOCKS if member and not model["hosts"][name]["tun"] else "",
+        "socks": f"127.0.0.1:{model['hosts'][name]['proxy_port']}"
+        if member and not model["hosts"][name]["tun"]
+        else "",
         "peers": [{"name": node, "dns": model["hosts"][node]["dns"]} for node in others],
         "connections": [{"to": node, "port": port} for node in others for port in ports[node]],
         "answers": ports[name] if member else [],

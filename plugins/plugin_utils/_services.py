@@ -25,10 +25,13 @@ VARIABLE = "mesh_services"
 KEYS = ("name", "port", "host", "path", "protocol", "health")
 LATER_PROTOCOLS = ("tcp", "udp", "tls")
 EXAMPLE = "{name: hello, port: 8000, host: hello.example.com}"
+# As in URLs; longer ones meet somebody's limit on the way.
+PATH_LENGTH, HEALTH_LENGTH = 255, 1024
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", re.ASCII)
 # No braces, stars or dots-only segments: Caddy would read them as placeholders and patterns.
 PATH = re.compile(r"/|(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)+/?", re.ASCII)
-HEALTH = re.compile(r"/[A-Za-z0-9._~/?=&%+,;:@!-]*", re.ASCII)
+# One that begins with two slashes names another host, and a percent sign begins two hexadecimal digits.
+HEALTH = re.compile(r"/(?!/)(?:[A-Za-z0-9._~/?=&+,;:@!-]|%[0-9A-Fa-f]{2})*", re.ASCII)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,18 +112,23 @@ def _entry(node: str, where: str, item: t.Any, problems: Problems) -> Entry | No
         if item.get(key) is None:
             problems.add(node, f"{where}.{key}", None, f"a service needs a {key}", f"Write it as {EXAMPLE}")
 
-    def text(key: str, default: str | None, pattern: re.Pattern[str], reason: str, fix: str) -> str:
+    def text(key: str, default: str | None, pattern: re.Pattern[str], reason: str, fix: str, length: int = 63) -> str:
         value = default if item.get(key) is None else item[key]
         if value is None:
             return ""
-        if not isinstance(value, str) or not pattern.fullmatch(value):
+        if not isinstance(value, str) or not pattern.fullmatch(value) or len(value) > length:
+            reason = f"it is longer than {length}" if isinstance(value, str) and len(value) > length else reason
             problems.add(node, f"{where}.{key}", value, reason, fix)
             return ""
         return value
 
     name = text("name", None, NAME, "it is no name", "Use letters, digits, dots, dashes and underscores")
-    path = text("path", "/", PATH, "a path starts with / and is plain", "Write it like /blog, or leave it out")
-    health = text("health", "/", HEALTH, "a health path starts with / and is plain", "Write it like /healthz")
+    path = text(
+        "path", "/", PATH, "a path starts with / and is plain", "Write it like /blog, or leave it out", PATH_LENGTH
+    )
+    health = text(
+        "health", "/", HEALTH, "a health path starts with / and is plain", "Write it like /healthz", HEALTH_LENGTH
+    )
     port, host = port_number(item.get("port")), dns_name(item.get("host"))
     if item.get("port") is not None and (port is None or port == SSH_PORT):
         reason = "SSH has this port" if port else "a port is a number from 1 to 65535"
@@ -154,11 +162,11 @@ def _together(entries: list[Entry], labels: dict[str, str], domain: str | None, 
     first_named: dict[str, Entry] = {}
     services: dict[tuple[str, str], Service] = {}
     for entry in entries:
-        place = (entry.host, entry.path)
+        place = (entry.host, entry.path.lower())  # Caddy does not tell capitals in a path
         same_place = first_at.setdefault(place, entry)
         same_name = first_named.setdefault(entry.name, entry)
         where = f"{VARIABLE}.{entry.name}"
-        if same_place.name != entry.name:
+        if same_place.name != entry.name or same_place.path != entry.path:
             reason = f"{same_place.node} has another service there, {same_place.name}"
             fix = "Give one of them another host or path, or both the same name if they are replicas"
             problems.add(entry.node, where, f"{entry.host}{entry.path}", reason, fix)

@@ -32,7 +32,7 @@ FIELDS: dict[str, type] = {
     "admins": Mapping,
     "grants": Sequence,
 }
-HOST_FIELDS = ("name", "label", "dns", "groups", "public_address", "home", "nat", "tun", "tags")
+HOST_FIELDS = ("name", "label", "dns", "groups", "public_address", "home", "nat", "tun", "proxy_port", "tags")
 SERVICE_FIELDS = ("name", "host", "path", "protocol", "health", "replicas")
 
 

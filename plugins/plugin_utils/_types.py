@@ -14,6 +14,7 @@ GROUPS = ("coordinator", "gateways", "relays", "nodes", "strangers")
 PROBE_PORT = 7733
 SSH_PORT = 22
 STUN_PORT = 3478
+PROXY_PORT = 1055
 CONTROLLER = "controller"  # the name of the stranger when the inventory has none
 
 
@@ -28,6 +29,7 @@ class Host(t.TypedDict):
     home: str | None
     nat: str
     tun: bool
+    proxy_port: int  # of the way into the mesh on a host without TUN
     tags: list[str]
 
 

@@ -13,8 +13,16 @@ import re
 import typing as t
 
 SHOWN_LENGTH = 60
+INT_BITS = 64
 DNS_LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)", re.ASCII)
 DNS_LENGTH = 253
+INNER = [
+    ipaddress.ip_network(net)
+    for net in (
+        "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16",
+        "fc00::/7", "fe80::/10", "::1/128",
+    )
+]  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +44,11 @@ class Problems:
             self._broken.add((where, variable))
         elif (where, variable) in self._broken:
             return  # what follows from a value that cannot be had
-        line = " ".join(f"{where}: {variable}: found {shown(found)}: {reason}. {fix}.".split())
+        where = where if len(where) <= 2 * SHOWN_LENGTH else f"{where[:SHOWN_LENGTH]}..."
+        text = " ".join(f"{where}: {variable}: found {shown(found)}: {reason}. {fix}.".split())
+        line = (
+            text if text.isprintable() else "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
+        )
         if line not in self.lines:
             self.lines.append(line)
 
@@ -47,8 +59,22 @@ def shown(value: object) -> str:
         return "nothing"
     if isinstance(value, Broken):
         return "a value that cannot be had"
-    text = json.dumps(value, default=str, ensure_ascii=True, skipkeys=True)
+    text = as_json(value)
     return text if len(text) <= SHOWN_LENGTH else f"{text[: SHOWN_LENGTH - 3]}..."
+
+
+def as_json(value: object) -> str:
+    """The whole value; two that are equal give the same text."""
+    return json.dumps(value, default=str, ensure_ascii=True, skipkeys=True)
+
+
+def printable(value: str) -> bool:
+    """Whether the text is one line of letters, signs and spaces: nothing that ends a line or steers a terminal."""
+    return value.isprintable()
+
+
+def several(hosts: list[str]) -> str:
+    return ", ".join(hosts) if len(hosts) <= 3 else f"{', '.join(hosts[:3])} and {len(hosts) - 3} more"
 
 
 def plain(value: object) -> t.Any:
@@ -58,7 +84,8 @@ def plain(value: object) -> t.Any:
     if isinstance(value, str):
         return str(value)
     if isinstance(value, int):
-        return int(value)
+        # A longer one is no number of ours, and from some length on Python writes no decimal digits.
+        return int(value) if value.bit_length() <= INT_BITS else hex(value)
     if isinstance(value, float):
         return float(value)
     if isinstance(value, dict):
@@ -70,7 +97,8 @@ def plain(value: object) -> t.Any:
 
 def dns_name(value: object) -> str | None:
     """The name in lower case if it is a DNS name of at least two labels, like hub.example.com; else None."""
-    if not isinstance(value, str) or len(value) > DNS_LENGTH:
+    # Some letters of other scripts have one of ours as their lower case.
+    if not isinstance(value, str) or len(value) > DNS_LENGTH or not value.isascii():
         return None
     name = value.lower()
     labels = name.split(".")
@@ -88,6 +116,25 @@ def ip_address(value: object) -> ipaddress.IPv4Address | ipaddress.IPv6Address |
         return None
 
 
+def is_full_path(value: object) -> bool:
+    """Whether it says where a file is; a path that is not full would begin at the playbook, among its files."""
+    return isinstance(value, str) and printable(value) and value.startswith(("/", "~"))
+
+
+def is_network(value: object) -> bool:
+    """A network as daemons print it: with its length, without bits of hosts, IPv6 in lower case and short."""
+    try:
+        return isinstance(value, str) and str(ipaddress.ip_network(value)) == value
+    except ValueError:
+        return False
+
+
+def is_inner(value: object) -> bool:
+    """Whether it is an address that is not of the internet, so that there may be more than one machine with it."""
+    address = ip_address(value)
+    return address is not None and any(address in net for net in INNER if net.version == address.version)
+
+
 def port_number(value: object) -> int | None:
     """8000 and "8000" are ports; true, 8000.0 and 0 are not."""
     if isinstance(value, str) and re.fullmatch(r"[0-9]{1,5}", value, re.ASCII):
@@ -100,7 +147,7 @@ def port_number(value: object) -> int | None:
 def dns_label(name: str) -> str | None:
     """An inventory name as a DNS label, or None if it cannot be one."""
     label = name.lower().replace("_", "-").replace(".", "-")
-    return label if DNS_LABEL.fullmatch(label) else None
+    return label if name.isascii() and DNS_LABEL.fullmatch(label) else None
 
 
 def inside(name: str, domain: str) -> bool:

@@ -7,14 +7,13 @@
 from __future__ import annotations
 
 import dataclasses
-import ipaddress
 import typing as t
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 
-from ansible_collections.wonder.mesh.plugins.plugin_utils._values import dns_name, ip_address
+from ansible_collections.wonder.mesh.plugins.plugin_utils._values import dns_name, ip_address, is_inner
 
 if t.TYPE_CHECKING:
     import datetime
@@ -24,25 +23,18 @@ if t.TYPE_CHECKING:
     from ansible_collections.wonder.mesh.plugins.plugin_utils._values import Problems
 
 VARIABLE = "caddy_certificates"
-# Addresses that DNS would not give for a public host, so they say nothing about a public name.
-INNER = [
-    ipaddress.ip_network(net)
-    for net in (
-        "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16",
-        "fc00::/7", "fe80::/10", "::1/128",
-    )
-]  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
 class World:
     """What the checks may ask.
 
-    read_file raises OSError; resolve gives the addresses of each name, none for one that does not resolve; pinned gives
-    the version of a program, binaries the names of what it consists of.
+    read_file raises OSError; why_unwritable gives a reason, or none; resolve gives the addresses of each name, none for
+    one that does not resolve; pinned gives the version of a program, binaries the names of what it consists of.
     """
 
     read_file: Callable[[str], bytes]
+    why_unwritable: Callable[[str], str]
     resolve: Callable[[Sequence[str]], dict[str, list[str]]]
     pinned: Callable[[str], str]
     binaries: Callable[[str], Collection[str]]
@@ -198,9 +190,8 @@ def _leads_to(seen: list[str], right: set[str]) -> bool:
 
 def _outer(value: object) -> list[str]:
     address = ip_address(value)
-    if address is None or any(address in net for net in INNER if net.version == address.version):
-        return []
-    return [str(address)]
+    # An inner address says nothing about a public name.
+    return [] if address is None or is_inner(value) else [str(address)]
 
 
 def _record(each: Name, right: set[str], gateways: list[str]) -> str:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import typing as t
 from pathlib import Path
@@ -44,9 +45,11 @@ def caddy(server: dict[str, t.Any]) -> dict[str, t.Any]:
     return {"caddy_configuration": {"admin": admin, "apps": {"http": {"servers": {"x": server}}}}}
 
 
+# A program that says no to everything.
+NONE = {"file": "/bin/false", "sha256": hashlib.sha256(Path("/bin/false").read_bytes()).hexdigest()}
 # What a daemon refuses: when its new configuration is checked, or only when it loads it.
 REFUSED = [
-    ("playbooks/coordinator.yml", {"headscale_base_domain": "hub.wm.test"}, "headscale", "hub"),
+    ("playbooks/coordinator.yml", {"headscale_program_source": {"amd64": {"headscale": NONE}}}, "headscale", "hub"),
     ("playbooks/gateways.yml", caddy({"oops": 1}), "caddy", "edge"),
     ("playbooks/gateways.yml", caddy({"listen": ["203.0.113.250:443"]}), "caddy", "edge"),
 ]

@@ -58,6 +58,33 @@ def test_a_missing_certificate_is_named(tmp_path: Path) -> None:
     assert 'caddy_certificates[0].key: found "no.key": the file cannot be read: No such file' in run.stdout
 
 
+def test_a_device_without_end_is_no_certificate(tmp_path: Path) -> None:
+    hosts = {name: dict(variables) for name, variables in HOSTS.items()}
+    hosts["edge"]["caddy_certificates"] = [{"certificate": "/dev/zero", "key": "/dev/zero"}]
+    run = play(tmp_path, inventory(hosts, GROUPS, WARN), [TASK])
+    assert 'caddy_certificates[0].key: found "/dev/zero": the file cannot be read: it is no file' in run.stdout
+
+
+def test_a_place_that_the_result_cannot_have_is_named(tmp_path: Path) -> None:
+    everywhere = {**WARN, "mesh_result_file": str(tmp_path / "no" / "result.json")}
+    run = play(tmp_path, inventory(HOSTS, GROUPS, everywhere), [TASK])
+    assert f"there is no directory {tmp_path}/no. Name a file" in " ".join(run.stdout.split())
+
+
+def test_a_variable_that_needs_facts_of_the_run_is_left_to_its_role(tmp_path: Path) -> None:
+    hosts = {name: dict(variables) for name, variables in HOSTS.items()}
+    hosts["hub"]["headscale_policy"] = "{{ ansible_facts['mesh'] | wonder.mesh.mesh_policy | combine({'ssh': []}) }}"
+    run = play(tmp_path, inventory(hosts, GROUPS, WARN), [TASK])
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_a_variable_that_needs_what_nobody_has_is_a_mistake(tmp_path: Path) -> None:
+    hosts = {name: dict(variables) for name, variables in HOSTS.items()}
+    hosts["hub"]["headscale_log_level"] = "{{ levle }}"
+    run = play(tmp_path, inventory(hosts, GROUPS, WARN), [TASK])
+    assert "hub: headscale_log_level: found a value that cannot be had: its template fails: 'levle'" in run.stdout
+
+
 def test_a_removal_needs_neither_certificates_nor_names(tmp_path: Path) -> None:
     hosts = {name: dict(variables) for name, variables in HOSTS.items()}
     hosts["edge"]["caddy_certificates"] = [{"certificate": "no.pem", "key": "no.key"}]

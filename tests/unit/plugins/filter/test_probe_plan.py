@@ -29,6 +29,11 @@ def test_a_node_measures_its_peers() -> None:
     assert plan["urls"] == plan["ports"] == []
 
 
+def test_a_node_without_tun_goes_through_its_proxy_wherever_that_is() -> None:
+    mesh = model(hosts={"mini-2": {"tailscaled_proxy_port": "1099"}})
+    assert (probe_plan(mesh, "mini-2")["socks"], probe_plan(mesh, "mini-1")["socks"]) == ("127.0.0.1:1099", "")
+
+
 def test_a_stranger_measures_what_the_internet_sees() -> None:
     plan = probe_plan(model(), "stranger")
     assert plan["member"] is False

@@ -54,6 +54,7 @@ def world(records: dict[str, list[str]] | None = None, read: Callable[[str], byt
     resolve = resolver(RECORDS if records is None else records)
     return World(
         read,
+        lambda path: "there is no directory nowhere" if path.startswith("/nowhere/") else "",
         resolve,
         lambda _: "1.2.3",
         lambda name: ["tailscale", "tailscaled"] if name == "tailscale" else [name],

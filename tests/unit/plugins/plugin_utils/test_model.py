@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.wonder.mesh.plugins.plugin_utils._inventory import VARIABLES, Inventory
+from ansible_collections.wonder.mesh.plugins.plugin_utils._inventory import Inventory
 from ansible_collections.wonder.mesh.plugins.plugin_utils._model import build_model
 from ansible_collections.wonder.mesh.plugins.plugin_utils._values import Broken
+from ansible_collections.wonder.mesh.plugins.plugin_utils._variables import VARIABLES
 from tests.unit.plugins.plugin_utils.mesh_world import EVERYWHERE, GROUPS, HELLO, HOSTS, build, model, world
 
 KEYS = ["name", "port", "host", "path", "health", "protocol", "from", "to", "ports", "key", "certificate"]
@@ -49,6 +50,7 @@ def test_the_demo_gives_this_model() -> None:
         "home": None,
         "nat": "public",
         "tun": True,
+        "proxy_port": 1055,
         "tags": ["tag:gateway", "tag:node", "tag:node-edge"],
     }
     assert found["hosts"]["mini-2"]["tun"] is False

@@ -160,6 +160,40 @@ MISTAKES: dict[str, tuple[dict[str, t.Any], str]] = {
     "verify paths": (everywhere(mesh_verify_paths=True), "all: mesh_verify_paths: .*Use warn or strict"),
     "certificates": (on("edge", caddy_certificates="a.pem"), "edge: caddy_certificates: .*must be a list"),
     "certificate": (on("edge", caddy_certificates=[{"key": "k"}]), r"edge: caddy_certificates\[0\]: .*its key"),
+    "home line": (on("nas", mesh_home="a\nb"), r"nas: mesh_home: .*must be a name"),
+    "home blank": (on("nas", mesh_home=" "), r"nas: mesh_home: .*must be a name"),
+    "remove data": (everywhere(mesh_remove_data="maybe"), "hub: mesh_remove_data: .*neither true nor false"),
+    "result file": (everywhere(mesh_result_file=["x"]), "all: mesh_result_file: .*no full path"),
+    "result beside the playbook": (everywhere(mesh_result_file="x.json"), "all: mesh_result_file: .*no full path"),
+    "result nowhere": (everywhere(mesh_result_file="/nowhere/x"), "all: mesh_result_file: .*there is no directory"),
+    "own result nowhere": (on("nas", verify_result_file="/nowhere/x"), "nas: verify_result_file: .*no directory"),
+    "other letters": (everywhere(mesh_domain="me\u212a.example.com"), "mesh_domain: .*must be a DNS name"),
+    "late difference": (
+        {"everywhere": {"mesh_admins": [f"{'a' * 60}@"]}, "hosts": {"nas": {"mesh_admins": [f"{'a' * 60}@", "b@b"]}}},
+        "mesh_admins: .*but the mesh has one",
+    ),
+    "health percent": (on("nas", mesh_services=[service(health="/%zz")]), r"\.health: .*is plain"),
+    "health elsewhere": (on("nas", mesh_services=[service(health="//x.example.com/")]), r"\.health: .*is plain"),
+    "long path": (on("nas", mesh_services=[service(path=f"/{'a' * 300}")]), r"\.path: .*it is longer than 255"),
+    "path in capitals": (
+        on("nas", mesh_services=[service(name="a", path="/a"), service(name="b", path="/A")]),
+        "nas: mesh_services.b: .*nas has another service there, a",
+    ),
+    "long person": (everywhere(mesh_admins=[f"{'a' * 999}@"]), "mesh_admins: .*neither a node nor a person"),
+    "localhost": (
+        {"hosts": {"localhost": {}}, "groups": {"nodes": [*GROUPS["nodes"], "localhost"]}},
+        "localhost: inventory name: .*the machine that it runs on",
+    ),
+    "name of two words": (
+        {"hosts": {"hub b": {"mesh_public_address": "hub.example.com"}}, "groups": {"coordinator": ["hub b"]}},
+        "hub b: inventory name: .*must be one word",
+    ),
+    "two names of one": (
+        {"hosts": {"nas": {"ansible_host": "203.0.113.9"}, "laptop": {"ansible_host": "203.0.113.9"}}},
+        "laptop: ansible_host: .*nas is reached by the same",
+    ),
+    "address an option": (on("nas", ansible_host="-oProxyCommand=x"), "nas: ansible_host: .*neither an address nor"),
+    "ssh port": (on("nas", ansible_host="nas", ansible_port="ssh"), "nas: ansible_port: .*a number from 1 to 65535"),
     "template": (on("nas", mesh_nat=Broken("'x' is undefined")), "nas: mesh_nat: .*cannot be had: 'x' is undefined"),
 }
 
@@ -192,4 +226,24 @@ def test_a_mistake_of_many_hosts_is_one_line() -> None:
 def test_a_file_with_its_hash_is_taken() -> None:
     source = {"amd64": {"headscale": {"file": "mine", "sha256": hashlib.sha256(b"x").hexdigest().upper()}}}
     outcome = build(hosts={"hub": {"headscale_program_source": source}}, around=world(read=lambda _: b"x"))
+    assert outcome.problems == []
+
+
+@pytest.mark.parametrize("value", ["\x1b[2J", "a\nb", "\u202e", "\ud800"])
+def test_no_mistake_steers_a_terminal(value: str) -> None:
+    outcome = build(hosts={value: {}, "nas": {f"mesh_{value}": 1, "mesh_nat": Broken(value)}},
+                    groups={"nodes": [*GROUPS["nodes"], value]})  # fmt: skip
+    assert len(outcome.problems) >= 3
+    assert all(line.isprintable() for line in outcome.problems)
+
+
+def test_boxes_of_two_homes_may_have_one_address() -> None:
+    address = {"ansible_host": "192.168.1.10"}
+    outcome = build(hosts={"nas": address, "laptop": address})
+    assert outcome.problems == []
+
+
+def test_one_address_may_lead_to_two_hosts_by_ports() -> None:
+    host = {"ansible_host": "203.0.113.9"}
+    outcome = build(hosts={"nas": {**host, "ansible_port": 2222}, "laptop": {**host, "ansible_port": "2223"}})
     assert outcome.problems == []
