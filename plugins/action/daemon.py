@@ -13,11 +13,11 @@ import typing as t
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible.plugins.loader import lookup_loader
+from ansible.template import trust_as_template
 from ansible.utils.display import Display
 
 from ansible_collections.wonder.mesh.plugins.module_utils._wanted import ARGUMENTS, UNITS, wanted
-from ansible_collections.wonder.mesh.plugins.plugin_utils import _programs, _reading, _supply
+from ansible_collections.wonder.mesh.plugins.plugin_utils import _programs, _reading, _supply, _trial
 from ansible_collections.wonder.mesh.plugins.plugin_utils._values import plain
 
 
@@ -32,7 +32,8 @@ class ActionModule(ActionBase):
         arguments = dict(self._task.args)
         self._program_source = plain(arguments.pop("program_source", None))
         try:
-            arguments = self._resolve(arguments, variables)
+            arguments = self._resolve(arguments)
+            arguments["trial"] = _trial.new_trial()
             return self._known(arguments, variables) or self._converge(arguments, variables)
         except _programs.ProgramError as exc:
             raise AnsibleActionFail(str(exc)) from None  # Ansible would say all of it twice
@@ -66,23 +67,28 @@ class ActionModule(ActionBase):
         return answer
 
     def _call(self, arguments: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
-        return _reading.call(self, "wonder.mesh.daemon", arguments, variables)
+        return _trial.see_through(
+            self,
+            arguments["trial"],
+            lambda: _reading.call(self, "wonder.mesh.daemon", arguments, variables),
+            variables,
+        )
 
-    def _resolve(self, arguments: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
+    def _resolve(self, arguments: dict[str, t.Any]) -> dict[str, t.Any]:
         """The module's arguments: contents instead of templates, hashes instead of secrets."""
         absent = arguments.get("state") == "absent"
         units = arguments.get("units") or []
-        files = [] if absent else [self._file(dict(each), variables) for each in arguments.get("files") or []]
+        files = [] if absent else [self._file(dict(each)) for each in arguments.get("files") or []]
         for template in units:
             path = os.path.join(UNITS, template.removesuffix(".j2"))
-            files.append({"path": path, "content": "" if absent else self._render(template, variables)})
+            files.append({"path": path, "content": "" if absent else self._render(template)})
         arguments["files"] = files
         arguments["units"] = [template.removesuffix(".j2") for template in units]
         if arguments.get("program"):
             arguments["binaries"] = self._binaries(arguments)
         return arguments
 
-    def _file(self, file: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
+    def _file(self, file: dict[str, t.Any]) -> dict[str, t.Any]:
         kinds = sorted({"template", "content", "source"} & {key for key, value in file.items() if value is not None})
         if len(kinds) != 1:
             found = " and ".join(kinds) or "none"
@@ -91,7 +97,7 @@ class ActionModule(ActionBase):
             )
         value = file.pop(kinds[0])
         if kinds[0] == "template":
-            content = self._render(value, variables).encode()
+            content = self._render(value).encode()
         elif kinds[0] == "source":
             content = self._read(value)
         else:
@@ -103,9 +109,11 @@ class ActionModule(ActionBase):
             file["content"] = content.decode()
         return file
 
-    def _render(self, template: str, variables: dict[str, t.Any]) -> str:
-        lookup = lookup_loader.get("ansible.builtin.template", loader=self._loader, templar=self._templar)
-        return str(lookup.run([template], variables=variables)[0])
+    def _render(self, template: str) -> str:
+        # Not by the lookup of templates, which copies all variables of the run for each one.
+        path = self._find_needle("templates", template)
+        text = trust_as_template(self._loader.get_text_file_contents(path))
+        return str(self._templar.template(text, preserve_trailing_newlines=True, overrides={"trim_blocks": True}))
 
     def _read(self, source: str) -> bytes:
         path = self._loader.path_dwim(source)

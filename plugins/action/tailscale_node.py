@@ -11,7 +11,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.wonder.mesh.plugins.module_utils._node import ARGUMENTS, Node
-from ansible_collections.wonder.mesh.plugins.plugin_utils import _reading
+from ansible_collections.wonder.mesh.plugins.plugin_utils import _reading, _trial
 from ansible_collections.wonder.mesh.plugins.plugin_utils._delegate import run_module_on
 
 MINT = "wonder.mesh.headscale_join_key"
@@ -30,6 +30,7 @@ class ActionModule(ActionBase):
         known = self._known(arguments, variables)
         if known is not None:
             return _told(known)
+        arguments["trial"] = _trial.new_trial()
         try:
             answer = self._call(arguments, variables)
             if answer.get("failed") or answer.get("unreachable") or answer.get("joined") or self._task.check_mode:
@@ -70,7 +71,13 @@ class ActionModule(ActionBase):
         return {"changed": False, "diff": node.diff(), **node.result()}
 
     def _call(self, arguments: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
-        answer = _reading.call(self, "wonder.mesh.tailscale_node", arguments, variables)
+        answer = _trial.see_through(
+            self,
+            arguments["trial"],
+            lambda: _reading.call(self, "wonder.mesh.tailscale_node", arguments, variables),
+            variables,
+            settle=_trial.SETTLE,
+        )
         if answer.get("changed"):
             _reading.forget(str(arguments["coordinator"]))  # it knows of a node more, or of other routes
         return _told(answer)

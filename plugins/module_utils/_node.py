@@ -33,6 +33,7 @@ ARGUMENTS: dict[str, t.Any] = {
     "state_directory": {"type": "path", "default": "/var/lib/tailscale"},
     "unit": {"type": "str", "default": "tailscaled.service"},
     "key_file": {"type": "path", "default": "", "no_log": False},
+    "trial": {"type": "str", "default": ""},
 }
 
 
@@ -83,7 +84,7 @@ class Node:
     def converge(self) -> None:
         """Join, start or set what differs."""
         tailscale = t.cast("Tailscale", self._tailscale)
-        different = [name for name, value in self._after.items() if self._before[name] != value]
+        different = self._different()
         if not self.joined:
             if self._was_joined:
                 # 1.102 sends to peers of its former login through endpoints that it has forgotten, and reports no path.
@@ -97,6 +98,14 @@ class Node:
         if different:
             tailscale.set([flag(name, self._after[name]) for name in different])
         self._status = tailscale.status()
+
+    def put_back(self) -> None:
+        """Give a node its previous preferences again."""
+        flags = [flag(name, self._before[name]) for name in self._different()]
+        t.cast("Tailscale", self._tailscale).set(flags)
+
+    def _different(self) -> list[str]:
+        return [name for name, value in self._after.items() if self._before[name] != value]
 
     def result(self) -> dict[str, t.Any]:
         return {

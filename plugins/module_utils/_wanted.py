@@ -68,6 +68,7 @@ ARGUMENTS: dict[str, t.Any] = {
     "remove_data": {"type": "bool", "default": False},
     "binaries": {"type": "dict", "default": {}},
     "uploads": {"type": "dict", "default": {}},
+    "trial": {"type": "str", "default": ""},
 }
 
 

@@ -15,13 +15,9 @@ description:
   - Runs on the coordinator. The API key that it needs is made there and never leaves it.
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  platform:
-    platforms: posix
+  - wonder.mesh.attributes.full
+  - wonder.mesh.headscale
+  - wonder.mesh.headscale.database
 options:
   policy:
     description:
@@ -29,22 +25,12 @@ options:
       - It must hold C(grants) or C(acls). Headscale takes a policy without either as leave for everything.
     type: dict
     required: true
-  url:
-    description: Where Headscale listens on the coordinator.
+  trial:
+    description:
+      - The name of the change, for when it is made on trial since the controller reaches hosts through the mesh, see
+        M(wonder.mesh.mesh_confirm). The action plugin fills it in.
     type: str
-    default: http://127.0.0.1:8080
-  binary:
-    description: The Headscale program, which makes the API key.
-    type: path
-    default: /usr/local/bin/headscale
-  database:
-    description: Headscale's database. Check mode reads a copy of it while Headscale is down.
-    type: path
-    default: /var/lib/headscale/db.sqlite
-  config:
-    description: Headscale's configuration.
-    type: path
-    default: /etc/headscale/config.yaml
+    default: ""
 """
 
 EXAMPLES = r"""
@@ -70,6 +56,10 @@ from ansible_collections.wonder.mesh.plugins.module_utils._headscale import (
     HeadscaleError,
     current_policy,
 )
+from ansible_collections.wonder.mesh.plugins.module_utils._trial import ON_TRIAL, TrialError, begun, on_trial
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def shown(policy: t.Any) -> str:
@@ -78,29 +68,53 @@ def shown(policy: t.Any) -> str:
     return policy if isinstance(policy, str) else json.dumps(policy, indent=2, sort_keys=True) + "\n"
 
 
-def converge(headscale: Headscale, policy: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
+def put(headscale: Headscale, policy: t.Any) -> None:
+    text = policy if isinstance(policy, str) else json.dumps(policy, indent=2, sort_keys=True)
+    headscale.call("PUT", POLICY, {"policy": text})
+
+
+def converge(module: AnsibleModule) -> dict[str, t.Any]:
     """Compare and set; the module's result."""
+    policy = module.params["policy"]
     if not {"grants", "acls"} & policy.keys():
         raise HeadscaleError(
             "the policy has neither `grants` nor `acls`, which would allow everything; add `grants: []`"
         )
+    headscale = Headscale(module.run_command, module.params, may_write=not module.check_mode)
     before = current_policy(headscale)
-    changed = before != policy
-    if changed and not check_mode:
-        headscale.call("PUT", POLICY, {"policy": json.dumps(policy, indent=2, sort_keys=True)})
     headers = {"before_header": "the policy", "after_header": "the policy"}
-    return {"changed": changed, "diff": {**headers, "before": shown(before), "after": shown(policy)}}
+    result = {"changed": before != policy, "diff": {**headers, "before": shown(before), "after": shown(policy)}}
+    if not result["changed"] or module.check_mode:
+        return result
+
+    def change(prove: Callable[[], None]) -> dict[str, t.Any]:
+        put(headscale, policy)
+        try:
+            prove()
+        except TrialError as exc:
+            put(headscale, before)
+            raise HeadscaleError(f"{exc}. The previous policy was put back.") from exc
+        return result
+
+    # To the time before the first policy there is no way back.
+    return on_trial("" if before is None else module.params["trial"], change, module.run_command)
 
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={"policy": {"type": "dict", "required": True}, "database": DATABASE, **CONNECTION},
+        argument_spec={
+            "policy": {"type": "dict", "required": True},
+            "database": DATABASE,
+            "trial": {"type": "str", "default": ""},
+            **CONNECTION,
+        },
         supports_check_mode=True,
     )
     os.umask(0o077)
-    headscale = Headscale(module.run_command, module.params, may_write=not module.check_mode)
+    if begun(module.params["trial"]):
+        module.exit_json(**ON_TRIAL)
     try:
-        result = converge(headscale, module.params["policy"], module.check_mode)
+        result = converge(module)
     except HeadscaleError as exc:
         module.fail_json(msg=str(exc))
     module.exit_json(**result)

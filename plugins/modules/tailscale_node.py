@@ -17,13 +17,7 @@ description:
   - Only preferences that differ are set, so nothing else is reset and nobody has to log in again.
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  platform:
-    platforms: posix
+  - wonder.mesh.attributes.full
 options:
   login_server:
     description: The coordinator's public address, such as V(https://hub.example.com).
@@ -75,6 +69,12 @@ options:
     description: The file on the host with the key to join with. The action plugin fills it in and removes the file.
     type: path
     default: ""
+  trial:
+    description:
+      - The name of the change, for when it is made on trial since the session that asks for it comes through the mesh,
+        see M(wonder.mesh.mesh_confirm). The action plugin fills it in.
+    type: str
+    default: ""
 """
 
 EXAMPLES = r"""
@@ -112,8 +112,13 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.wonder.mesh.plugins.module_utils._node import ARGUMENTS, Node
+from ansible_collections.wonder.mesh.plugins.module_utils._session import comes_through
 from ansible_collections.wonder.mesh.plugins.module_utils._tailscale import Tailscale, TailscaleError
 from ansible_collections.wonder.mesh.plugins.module_utils._tailscale_rest import at_rest
+from ansible_collections.wonder.mesh.plugins.module_utils._trial import ON_TRIAL, TrialError, begun, on_trial
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def look(module: AnsibleModule) -> Node:
@@ -132,13 +137,26 @@ def converge(module: AnsibleModule) -> dict[str, t.Any]:
     node = look(module)
     node.refuse_other_mesh()
     result = {"changed": node.changed, "diff": node.diff()}
-    if node.changed and not module.check_mode and (node.joined or module.params["key_file"]):
+    if not node.changed or module.check_mode or not (node.joined or module.params["key_file"]):
+        return result | node.result()
+
+    def change(prove: Callable[[], None]) -> dict[str, t.Any]:
         node.converge()
-    return result | node.result()
+        try:
+            prove()
+        except TrialError as exc:
+            node.put_back()
+            raise TailscaleError(f"{exc}. The previous preferences were put back.") from exc
+        return result | node.result()
+
+    trial = module.params["trial"] if comes_through([module.params["unit"]]) else ""
+    return on_trial(trial, change, module.run_command)
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    if begun(module.params["trial"]):
+        module.exit_json(**ON_TRIAL)
     try:
         result = converge(module)
     except (TailscaleError, ValueError) as exc:

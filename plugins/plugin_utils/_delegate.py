@@ -10,11 +10,12 @@ that one host makes for another must pass through none of these, so it is fetche
 
 from __future__ import annotations
 
+import concurrent.futures
 import copy
 import typing as t
 
 from ansible import constants as C
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.plugins.loader import become_loader, connection_loader
 
 if t.TYPE_CHECKING:
@@ -29,11 +30,7 @@ def run_module_on(
     if host not in task_vars["hostvars"]:
         raise AnsibleActionFail(f"{host} is not in the inventory")
     variables = task_vars["hostvars"][host]
-    there = copy.copy(action)
-    there._task = action._task.copy()
-    there._task.environment = None
-    there._play_context = action._play_context.copy()
-    there._play_context.no_log = True  # or the connection prints what the module says, from -vvv on
+    there = _copy(action)
     there._connection = _connect(there, variables)
     own = {name: variables[name] for name in variables if name.startswith("ansible_")}
     try:
@@ -44,6 +41,35 @@ def run_module_on(
         there._remove_tmp_path(there._connection._shell.tmpdir)
         there._connection.close()
     return result
+
+
+def reachable(action: ActionBase, hosts: t.Iterable[str], task_vars: dict[str, t.Any]) -> set[str]:
+    """Those of the inventory's ``hosts`` to which a new connection can be made, and runs a command."""
+    there = _copy(action)
+    connections = {host: _connect(there, task_vars["hostvars"][host]) for host in hosts}
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        return {
+            host for host, answers in zip(connections, pool.map(_answers, connections.values()), strict=True) if answers
+        }
+
+
+def _answers(connection: ConnectionBase) -> bool:
+    connection.reset()  # one that was open already says nothing of a new one
+    try:
+        status: int = connection.exec_command("true", sudoable=False)[0]
+    except AnsibleConnectionFailure:
+        return False
+    return status == 0
+
+
+def _copy(action: ActionBase) -> ActionBase:
+    """The action, to be used with another connection."""
+    there = copy.copy(action)
+    there._task = action._task.copy()
+    there._task.environment = None
+    there._play_context = action._play_context.copy()
+    there._play_context.no_log = True  # or the connection prints what the module says, from -vvv on
+    return there
 
 
 def _connect(action: ActionBase, variables: t.Mapping[str, t.Any]) -> ConnectionBase:

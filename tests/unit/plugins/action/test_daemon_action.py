@@ -59,7 +59,7 @@ class World:
         action._connection = types.SimpleNamespace(_shell=shell)
         action._loader = types.SimpleNamespace(path_dwim=lambda path: str(directory / path))
         monkeypatch.setattr(daemon.ActionBase, "run", lambda *_: {})
-        monkeypatch.setattr(action, "_render", lambda template, _variables: f"rendered {template}\n")
+        monkeypatch.setattr(action, "_render", lambda template: f"rendered {template}\n")
         monkeypatch.setattr(action, "_execute_module", self._execute)
         monkeypatch.setattr(action, "_transfer_file", self._transfer)
         monkeypatch.setattr(action, "_remove_tmp_path", self.cleaned.append)

@@ -18,6 +18,7 @@ from ansible.module_utils import basic
 from ansible_collections.wonder.mesh.plugins.module_utils import _headscale
 from ansible_collections.wonder.mesh.plugins.modules import headscale_join_key, headscale_node, headscale_policy
 from tests.unit.plugins.modules.headscale_server import Headscale, serve
+from tests.unit.plugins.modules.judge import Judge
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -227,3 +228,33 @@ def test_a_join_key_can_be_revoked(call: Run, headscale: Headscale) -> None:
 def test_a_join_key_is_not_for_check_mode() -> None:
     with open(headscale_join_key.__file__, encoding="utf-8") as source:
         assert "supports_check_mode" not in source.read()
+
+
+def test_a_policy_that_cuts_the_controller_off_is_put_back(
+    call: Run, headscale: Headscale, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call(headscale_policy, policy=POLICY)
+    before = headscale.policy
+    judge = Judge(monkeypatch, headscale_policy, "It is cut off")
+    result = call(headscale_policy, policy=POLICY | {"groups": {}}, trial="t")
+    assert (result["failed"], result["msg"]) == (True, "It is cut off. The previous policy was put back.")
+    assert judge.trials == ["t"]
+    assert headscale.policy == before
+
+
+def test_a_persons_own_policy_is_put_back_as_it_was(
+    call: Run, headscale: Headscale, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    headscale.policy = '{"grants": [], // mine\n}'
+    Judge(monkeypatch, headscale_policy, "It is cut off")
+    assert call(headscale_policy, policy=POLICY, trial="t")["failed"]
+    assert headscale.policy == '{"grants": [], // mine\n}'
+
+
+def test_the_first_policy_and_one_in_force_need_no_trial(
+    call: Run, headscale: Headscale, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge = Judge(monkeypatch, headscale_policy)
+    call(headscale_policy, policy=POLICY, trial="t")
+    call(headscale_policy, policy=POLICY, trial="t")
+    assert judge.trials == [""]

@@ -12,6 +12,7 @@ from ansible.module_utils import basic
 
 from ansible_collections.wonder.mesh.plugins.module_utils import _tailscale
 from ansible_collections.wonder.mesh.plugins.modules import tailscale_node
+from tests.unit.plugins.modules.judge import Judge
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable
@@ -299,3 +300,47 @@ def test_check_mode_on_a_bare_host_shows_the_diff_of_the_join(
 def test_a_daemon_that_does_not_answer_is_named(call: Run, tailscaled: Tailscaled, answer: tuple[int, str]) -> None:
     tailscaled.fails["status"] = answer
     assert call()["failed"]
+
+
+@pytest.mark.parametrize(("through_the_mesh", "trials"), [(True, ["t"]), (False, [""])])
+def test_preferences_are_on_trial_when_the_session_comes_through_the_mesh(
+    call: Run, tailscaled: Tailscaled, monkeypatch: pytest.MonkeyPatch, through_the_mesh: bool, trials: list[str]
+) -> None:
+    converged(tailscaled)
+    judge = Judge(monkeypatch, tailscale_node)
+    monkeypatch.setattr(
+        tailscale_node, "comes_through", lambda units: through_the_mesh and units == ["tailscaled.service"]
+    )
+    assert call(trial="t", hostname="nas")["changed"]
+    assert judge.trials == trials
+
+
+def test_preferences_that_are_as_wanted_need_no_trial(
+    call: Run, tailscaled: Tailscaled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    converged(tailscaled)
+    judge = Judge(monkeypatch, tailscale_node)
+    call(trial="t")
+    call(trial="t", check=True, hostname="nas")
+    assert judge.trials == []
+
+
+def test_preferences_that_cut_the_controller_off_are_put_back(
+    call: Run, tailscaled: Tailscaled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    converged(tailscaled)
+    Judge(monkeypatch, tailscale_node, "It is cut off")
+    before = json.dumps(tailscaled.preferences)
+    result = call(trial="t", hostname="nas", accept_dns=False)
+    assert result["failed"]
+    assert result["msg"] == "It is cut off. The previous preferences were put back."
+    assert json.dumps(tailscaled.preferences) == before
+    assert tailscaled.orders()[1] == ["set", "--hostname=mini-1", "--accept-dns=true"]
+
+
+def test_a_node_that_ssh_asks_again_says_that_its_change_is_on_trial(
+    call: Run, tailscaled: Tailscaled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tailscale_node, "begun", lambda trial: trial == "t")
+    assert call(trial="t")["on_trial"]
+    assert tailscaled.commands == []

@@ -1,0 +1,3 @@
+module wonder.mesh/mute
+
+go 1.26
