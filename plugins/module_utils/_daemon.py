@@ -10,9 +10,9 @@ import dataclasses
 import hashlib
 import json
 import os
-import pwd
 import typing as t
 
+from ansible_collections.wonder.mesh.plugins.module_utils._accounts import user_exists
 from ansible_collections.wonder.mesh.plugins.module_utils._files import Directory, File, Found, look, text_of
 
 if t.TYPE_CHECKING:
@@ -179,7 +179,7 @@ def plan(daemon: Daemon, applied: Applied, unit: UnitState, unproven: bool = Fal
     ``unproven`` says that a run was killed before it knew that the daemon works with what lies there.
     """
     differences: list[Difference] = []
-    create_user = bool(daemon.user) and not _user_exists(daemon.user)
+    create_user = bool(daemon.user) and not user_exists(daemon.user)
     if create_user:
         differences.append(Difference(f"user {daemon.user}", "", f"system user, home {daemon.home}\n"))
     for directory in daemon.directories:
@@ -259,11 +259,3 @@ def _unit_difference(daemon: Daemon, unit: UnitState, outdated: bool) -> list[Di
 def _unit_text(enabled: bool, running: bool, outdated: bool) -> str:
     runs = "no" if not running else "with its previous configuration" if outdated else "yes"
     return f"enabled: {'yes' if enabled else 'no'}\nrunning: {runs}\n"
-
-
-def _user_exists(name: str) -> bool:
-    try:
-        pwd.getpwnam(name)
-    except KeyError:
-        return False
-    return True

@@ -11,6 +11,7 @@ import json
 import os
 import typing as t
 
+from ansible_collections.wonder.mesh.plugins.module_utils._accounts import remove_user
 from ansible_collections.wonder.mesh.plugins.module_utils._daemon import Applied, Daemon, Difference, applied_path
 from ansible_collections.wonder.mesh.plugins.module_utils._files import (
     remove,
@@ -19,7 +20,7 @@ from ansible_collections.wonder.mesh.plugins.module_utils._files import (
     write_atomically,
 )
 from ansible_collections.wonder.mesh.plugins.module_utils._journal import Journal
-from ansible_collections.wonder.mesh.plugins.module_utils._transaction import finish, remove_user
+from ansible_collections.wonder.mesh.plugins.module_utils._transaction import finish
 
 if t.TYPE_CHECKING:
     from ansible_collections.wonder.mesh.plugins.module_utils._systemd import RunCommand, Systemd, UnitState

@@ -10,9 +10,9 @@ import contextlib
 import dataclasses
 import json
 import os
-import pwd
 import typing as t
 
+from ansible_collections.wonder.mesh.plugins.module_utils._accounts import ensure_user, remove_user
 from ansible_collections.wonder.mesh.plugins.module_utils._checker import check, remove_view
 from ansible_collections.wonder.mesh.plugins.module_utils._daemon import (
     Applied,
@@ -34,6 +34,8 @@ from ansible_collections.wonder.mesh.plugins.module_utils._ready import wait_unt
 from ansible_collections.wonder.mesh.plugins.module_utils._systemd import SystemdError
 
 if t.TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ansible_collections.wonder.mesh.plugins.module_utils._systemd import RunCommand, Systemd
 
 
@@ -48,13 +50,16 @@ class Transaction:
         uploads: t.Mapping[str, str],
         systemd: Systemd,
         run_command: RunCommand,
+        prove: Callable[[], None] = lambda: None,
     ) -> None:
+        """``prove`` raises when the daemon that runs with the new state is not to be kept."""
         self._daemon = daemon
         self._plan = plan
         self._applied = applied
         self._uploads = uploads
         self._systemd = systemd
         self._run_command = run_command
+        self._prove = prove
         left = Journal.load(daemon.state_directory)
         if left is not None and left.transaction == applied.transaction:
             left.close()  # it was finished, all but this
@@ -72,6 +77,7 @@ class Transaction:
             self._prepare()
             self._swap()
             self._activate()
+            self._prove()
         except Exception as exc:
             self._roll_back(exc)
         self._commit()
@@ -87,8 +93,8 @@ class Transaction:
         self._journal.write()
 
     def _prepare(self) -> None:
-        if self._plan.create_user:
-            self._create_user()
+        if self._journal.user:
+            ensure_user(self._daemon.user, self._daemon.home, self._run_command)
         for directory in self._plan.directories:
             make_directory(directory)
         for file in self._plan.files:
@@ -200,12 +206,6 @@ class Transaction:
     def _touches_units(self, paths: t.Iterable[str]) -> bool:
         return any(path.startswith("/etc/systemd/system/") for path in paths)
 
-    def _create_user(self) -> None:
-        command = ["useradd", "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin"]
-        rc, _out, err = self._run_command([*command, "--home-dir", self._daemon.home, self._daemon.user])
-        if rc != 0 and not _exists(self._daemon.user):
-            raise DaemonError(f"the user {self._daemon.user} cannot be created: {err.strip()}")
-
 
 def recover(daemon: Daemon, applied: Applied, systemd: Systemd, may_write: bool) -> bool:
     """Complete what a killed run was putting back; whether a run was killed before it had proven its state."""
@@ -244,17 +244,3 @@ def finish(daemon: Daemon) -> None:
         remove(staged_path(path))
     remove_view(daemon)
     (journal or Journal(daemon.state_directory, "", False, False)).close()
-
-
-def remove_user(name: str, run_command: RunCommand) -> None:
-    rc, _out, err = run_command(["userdel", name])
-    if rc != 0 and _exists(name):
-        raise DaemonError(f"the user {name} cannot be removed: {err.strip()}")
-
-
-def _exists(user: str) -> bool:
-    try:
-        pwd.getpwnam(user)
-    except KeyError:
-        return False
-    return True

@@ -200,6 +200,12 @@ options:
       - Files on the host with contents that it lacked, by hash. The action plugin fills it in.
     type: dict
     default: {}
+  trial:
+    description:
+      - The name of the change, for when it is made on trial since the session that asks for it comes through this very
+        daemon, see M(wonder.mesh.mesh_confirm). The action plugin fills it in.
+    type: str
+    default: ""
 """
 
 EXAMPLES = r"""
@@ -268,22 +274,26 @@ missing:
 
 import contextlib
 import fcntl
+import functools
 import os
 import platform
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.wonder.mesh.plugins.module_utils._accounts import AccountError
 from ansible_collections.wonder.mesh.plugins.module_utils._checker import check
 from ansible_collections.wonder.mesh.plugins.module_utils._daemon import Applied, Daemon, DaemonError, Difference, plan
 from ansible_collections.wonder.mesh.plugins.module_utils._files import FileError
 from ansible_collections.wonder.mesh.plugins.module_utils._removal import Removal
+from ansible_collections.wonder.mesh.plugins.module_utils._session import comes_through
 from ansible_collections.wonder.mesh.plugins.module_utils._systemd import Systemd, SystemdError
 from ansible_collections.wonder.mesh.plugins.module_utils._transaction import Transaction, recover, remember
+from ansible_collections.wonder.mesh.plugins.module_utils._trial import ON_TRIAL, begun, on_trial
 from ansible_collections.wonder.mesh.plugins.module_utils._wanted import ARGUMENTS, UNITS, wanted
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 def converge(module: AnsibleModule, daemon: Daemon, systemd: Systemd) -> dict[str, t.Any]:
@@ -301,7 +311,12 @@ def converge(module: AnsibleModule, daemon: Daemon, systemd: Systemd) -> dict[st
     elif missing:
         result["missing"] = missing
     elif todo.differences or todo.restart or todo.reload or unproven:
-        Transaction(daemon, todo, applied, uploads, systemd, module.run_command).run()
+
+        def change(prove: Callable[[], None]) -> dict[str, t.Any]:
+            Transaction(daemon, todo, applied, uploads, systemd, module.run_command, prove).run()
+            return result
+
+        return on_trial(module.params["trial"] if comes_through(daemon.units) else "", change, module.run_command)
     else:
         remember(daemon, applied)
     return result
@@ -330,12 +345,16 @@ def _result(differences: list[Difference]) -> dict[str, t.Any]:
 
 
 @contextlib.contextmanager
-def _only_run() -> Iterator[None]:
-    """Keep two runs from working on one host at once: the second waits for the first one's transaction."""
+def _only_run(module: AnsibleModule) -> Iterator[None]:
+    """Keep two runs from working on one host at once: the second waits for the first one's transaction.
+
+    Of a run that is killed, a command may go on (a copy of data, say). So commands hold the lock, too.
+    """
     # A directory can be locked too, and leaves no lock file behind.
     descriptor = os.open(UNITS, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
+        module.run_command = functools.partial(module.run_command, pass_fds=(descriptor,))  # type: ignore[method-assign]
         yield
     finally:
         os.close(descriptor)
@@ -348,16 +367,17 @@ def main() -> None:
         no_log=True,  # whole configurations are among the arguments: keep them out of the host's journal
     )
     os.umask(0o077)
+    if begun(module.params["trial"]):
+        module.exit_json(**ON_TRIAL)
     machine = platform.machine()
     if module.params["program"] and machine not in module.params["binaries"] and module.params["state"] != "absent":
         module.exit_json(changed=False, machine=machine, missing=["program"])
     daemon = wanted(module.params, machine)
-    systemd = Systemd(module.run_command)
     try:
-        with _only_run():
+        with _only_run(module):
             act = remove if daemon.state == "absent" else converge
-            result = act(module, daemon, systemd)
-    except (DaemonError, FileError, SystemdError, OSError) as exc:
+            result = act(module, daemon, Systemd(module.run_command))
+    except (AccountError, DaemonError, FileError, SystemdError, OSError) as exc:
         module.fail_json(msg=str(exc), machine=machine)
     module.exit_json(machine=machine, **result)
 

@@ -15,13 +15,8 @@ description:
   - A playbook has no use for it - a registered result would hold the key.
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
-attributes:
-  check_mode:
-    support: none
-  diff_mode:
-    support: none
-  platform:
-    platforms: posix
+  - wonder.mesh.attributes.none
+  - wonder.mesh.headscale
 options:
   tags:
     description: The tags that the machine gets.
@@ -32,18 +27,6 @@ options:
     description: The id of a key to make worthless, instead of making one.
     type: str
     default: ""
-  url:
-    description: Where Headscale listens on the coordinator.
-    type: str
-    default: http://127.0.0.1:8080
-  binary:
-    description: The Headscale program, which makes the API key.
-    type: path
-    default: /usr/local/bin/headscale
-  config:
-    description: Headscale's configuration.
-    type: path
-    default: /etc/headscale/config.yaml
 """
 
 EXAMPLES = r"""

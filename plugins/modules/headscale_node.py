@@ -18,13 +18,9 @@ description:
   - Runs on the coordinator. The API key that it needs is made there and never leaves it.
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  platform:
-    platforms: posix
+  - wonder.mesh.attributes.full
+  - wonder.mesh.headscale
+  - wonder.mesh.headscale.database
 options:
   nodes:
     description: The wanted nodes.
@@ -56,22 +52,6 @@ options:
         description: Its public node key, when it is known.
         type: str
         default: ""
-  url:
-    description: Where Headscale listens on the coordinator.
-    type: str
-    default: http://127.0.0.1:8080
-  binary:
-    description: The Headscale program, which makes the API key.
-    type: path
-    default: /usr/local/bin/headscale
-  database:
-    description: Headscale's database. Check mode reads a copy of it while Headscale is down.
-    type: path
-    default: /var/lib/headscale/db.sqlite
-  config:
-    description: Headscale's configuration.
-    type: path
-    default: /etc/headscale/config.yaml
 """
 
 EXAMPLES = r"""

@@ -19,13 +19,7 @@ description:
   - Without this module the others do the same, each with a remote call of its own.
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: none
-  platform:
-    platforms: posix
+  - wonder.mesh.attributes.no_diff
 """
 
 EXAMPLES = r"""

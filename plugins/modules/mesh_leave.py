@@ -16,13 +16,7 @@ description:
   - Refuses while Ansible reaches the host through the mesh, because that connection would end here.
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  platform:
-    platforms: posix
+  - wonder.mesh.attributes.full
 options:
   hostname:
     description: The node's name in the mesh.

@@ -8,7 +8,7 @@ module: mesh_probe
 short_description: Measure what a host reaches through the mesh and from the internet
 version_added: 0.1.0
 author:
-  - The mesh project (@wonder-mesh)
+  - The Wonder Mesh authors (@wonder-mesh)
 description:
   - Measures paths to peers, connections to their ports, own ports, URLs and public ports, all at the same time.
   - It judges nothing and is never told what is expected. What cannot be reached is a measurement with an error text,

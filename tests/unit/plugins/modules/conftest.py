@@ -15,6 +15,7 @@ from ansible.module_utils import basic
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.wonder.mesh.plugins.module_utils import (
+    _accounts,
     _checker,
     _daemon,
     _files,
@@ -48,7 +49,10 @@ def host(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Ite
     host = Host(Path(directory.name).resolve() / "host")
     recorder = request.getfixturevalue("moments") if "moments" in request.fixturenames else None
 
-    def run_command(_module: basic.AnsibleModule, args: list[str], **_: t.Any) -> tuple[int, str, str]:
+    def run_command(
+        _module: basic.AnsibleModule, args: list[str], pass_fds: tuple[int, ...] = (), **_: t.Any
+    ) -> tuple[int, str, str]:
+        host.inherited = pass_fds
         return recorder.call(host, args) if recorder else host.run_command(args)
 
     clock = [0.0]
@@ -73,9 +77,10 @@ def host(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Ite
     monkeypatch.setattr(_checker, "RUN", str(host.root / "run"), raising=False)
     monkeypatch.setattr(_ready, "_ask", lambda _ready: host.ask())
     monkeypatch.setattr(_ready, "time", types.SimpleNamespace(monotonic=lambda: clock[0], sleep=sleep))
-    for module in (_files, _daemon, _transaction):
+    for module in (_files, _accounts):
         monkeypatch.setattr(module, "pwd", host.accounts)
-    monkeypatch.setattr(_files, "grp", host.accounts)
+        monkeypatch.setattr(module, "grp", host.accounts)
+    monkeypatch.setattr(_accounts, "LISTS", [str(host.accounts.path(name)) for name in host.accounts.LISTS])
     mask = os.umask(0o022)
     yield host
     os.umask(mask)

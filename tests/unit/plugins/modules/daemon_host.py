@@ -34,20 +34,80 @@ SECRET = "hunter2-secret"  # noqa: S105 - of nobody
 
 
 class Accounts:
-    """Stands in for pwd and grp. Everybody is who runs the tests, or only root could run them."""
+    """Stands in for pwd, grp, useradd and userdel. Everybody is who runs the tests, or only root could run them."""
 
-    def __init__(self) -> None:
-        self.names = {"root"}
+    LISTS = ("passwd", "shadow", "group", "gshadow")
+
+    def __init__(self, etc: Path) -> None:
+        self._etc = etc
+        # Called before each list is written: useradd and userdel can be killed there.
+        self.step: Callable[[str], None] = lambda what: None
+
+    def path(self, which: str) -> Path:
+        return self._etc / which
+
+    def reset(self) -> None:
+        for each in self.LISTS:
+            self.path(each).write_text("root:\n")
+
+    @property
+    def names(self) -> set[str]:
+        return self._listed("passwd")
+
+    def snapshot(self) -> dict[str, list[str]]:
+        """Which lists each user is in."""
+        return {
+            f"user {name}": [each for each in self.LISTS if name in self._listed(each)]
+            for name in sorted(set.union(*map(self._listed, self.LISTS)))
+        }
+
+    def add(self, name: str, lists: t.Sequence[str] = LISTS) -> None:
+        for each in lists:
+            self.step(f"{name} is in {each}")
+            names = sorted(self._listed(each) | {name})
+            self.path(each).write_text("".join(f"{one}:\n" for one in names))
+
+    def remove(self, name: str, lists: t.Sequence[str] = LISTS) -> None:
+        for each in lists:
+            self.step(f"{name} is not in {each}")
+            self.path(each).write_text("".join(f"{one}:\n" for one in sorted(self._listed(each) - {name})))
+
+    def useradd(self, name: str, group: str) -> int:
+        if name in self.names or (name in self._listed("group")) != bool(group):
+            return 9
+        self.add(name)
+        return 0
+
+    def userdel(self, name: str) -> int:
+        if name not in self.names:
+            return 6
+        self.remove(name)
+        return 0
+
+    def groupdel(self, name: str) -> int:
+        if name in self.names or name not in self._listed("group"):
+            return 6
+        self.remove(name, ("group", "gshadow"))
+        return 0
 
     def getpwnam(self, name: str) -> t.Any:
         if name not in self.names:
             raise KeyError(name)
-        return types.SimpleNamespace(pw_uid=os.getuid(), gr_gid=os.getgid())
+        return types.SimpleNamespace(pw_uid=os.getuid())
+
+    def getgrnam(self, name: str) -> t.Any:
+        if name not in self._listed("group"):
+            raise KeyError(name)
+        return types.SimpleNamespace(gr_gid=os.getgid(), gr_mem=[])
 
     def getpwuid(self, _number: int) -> t.Any:
-        return types.SimpleNamespace(pw_name="root", gr_name="root")
+        return types.SimpleNamespace(pw_name="root")
 
-    getgrnam, getgrgid = getpwnam, getpwuid
+    def getgrgid(self, _number: int) -> t.Any:
+        return types.SimpleNamespace(gr_name="root")
+
+    def _listed(self, which: str) -> set[str]:
+        return {line.partition(":")[0] for line in self.path(which).read_text().splitlines()}
 
 
 @dataclasses.dataclass
@@ -69,7 +129,7 @@ class Host:
         self.bin, self.etc, self.units, self.var = (root / each for each in ("bin", "etc", "units", "var"))
         self.config, self.data = self.etc / "demo" / "config", self.var / "demo"
         self.state = self.var / "wonder-mesh"
-        self.accounts = Accounts()
+        self.accounts = Accounts(self.etc)
         self.reset()
 
     def reset(self) -> None:
@@ -77,12 +137,13 @@ class Host:
         shutil.rmtree(self.root, ignore_errors=True)
         for each in (self.bin, self.etc, self.units, self.var, self.root / "run"):
             each.mkdir(parents=True)
-        self.accounts.names = {"root"}
+        self.accounts.reset()
         self.systemd: dict[str, Unit] = {}
         self.commands: list[str] = []
         self.judged: dict[str, bytes] = {}
         self.judged_modes: dict[str, int] = {}
         self.judge = b""
+        self.inherited: tuple[int, ...] = ()  # the descriptors that a command gets
         self.broken: set[str] = set()  # systemctl verbs that fail
 
     def wanted(
@@ -126,11 +187,11 @@ class Host:
 
     def snapshot(self) -> dict[str, t.Any]:
         """Everything that a run can change, but for what is random or a count."""
-        found: dict[str, t.Any] = {f"user {name}": True for name in self.accounts.names}
+        found: dict[str, t.Any] = self.accounts.snapshot()
         for name, unit in self.systemd.items():
             if unit.enabled or unit.runs:
                 found[f"unit {name}"] = (unit.enabled, unit.active, unit.loaded, unit.runs)
-        for path in sorted(self.root.rglob("*")):
+        for path in sorted(set(self.root.rglob("*")) - {self.accounts.path(each) for each in Accounts.LISTS}):
             content = None if path.is_dir() else path.read_bytes()
             if path.name == "applied.json":
                 content = json.dumps(json.loads(content or b"") | {"transaction": ""}).encode()
@@ -166,11 +227,9 @@ class Host:
             rc, out = 0, ""
             shutil.copytree(argv[-2], argv[-1])
         elif program == "useradd":
-            rc, out = int(argv[-1] in self.accounts.names), ""
-            self.accounts.names.add(argv[-1])
-        elif program == "userdel":
-            rc, out = int(argv[-1] not in self.accounts.names), ""
-            self.accounts.names.discard(argv[-1])
+            rc, out = self.accounts.useradd(argv[-1], argv[argv.index("--gid") + 1] if "--gid" in argv else ""), ""
+        elif program in ("userdel", "groupdel"):
+            rc, out = getattr(self.accounts, program)(argv[-1]), ""
         else:
             assert program == "journalctl"
             rc, out = 0, "last words\n"
@@ -189,7 +248,8 @@ class Host:
         values = {
             "ActiveState": unit.active,
             "SubState": "running" if unit.active == "active" else "dead",
-            "UnitFileState": "" if disk is None else "enabled" if unit.enabled else "disabled",
+            # As it was when systemd read it.
+            "UnitFileState": "" if disk is unit.loaded is None else "enabled" if unit.enabled else "disabled",
             "NRestarts": unit.restarts,
             "Result": "exit-code" if unit.active == "failed" else "success",
             "NeedDaemonReload": "no" if unit.loaded in (None, disk) else "yes",

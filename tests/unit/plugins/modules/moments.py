@@ -21,7 +21,6 @@ class State:
     """A host as it was at one moment: its files with their links to each other, its units and its users."""
 
     def __init__(self, host: Host) -> None:
-        self._users = set(host.accounts.names)
         self._systemd = copy.deepcopy(host.systemd)
         self._files: list[tuple[str, int, bytes | None, int]] = []
         inodes: dict[int, int] = {}
@@ -36,12 +35,12 @@ class State:
                     with open(path, "rb") as stream:
                         content = stream.read()
                 self._files.append((path, status.st_mode & 0o7777, content, inode))
-        self.name = repr((sorted(self._users), sorted(self._systemd.items()), self._files))
+        self.name = repr((sorted(self._systemd.items()), self._files))
 
     def restore(self, host: Host) -> None:
         """Make the host what it was."""
         host.reset()
-        host.accounts.names, host.systemd = set(self._users), copy.deepcopy(self._systemd)
+        host.systemd = copy.deepcopy(self._systemd)
         written: dict[int, str] = {}
         for path, mode, content, inode in self._files:
             if content is None:
@@ -89,7 +88,7 @@ class Moments:
         return wrapper
 
     def call(self, host: Host, args: list[str]) -> tuple[int, str, str]:
-        """A command is one step, since it is another process; a copy can also be killed half-way."""
+        """A command is one step, since it is another process; some can also be killed half-way."""
         self.step(" ".join(args))
         recording, self._host = self._host, None
         try:
@@ -99,6 +98,13 @@ class Moments:
                 self.step("half of " + " ".join(args))
                 self._host = None
                 os.rmdir(args[-1])
+            host.accounts.step = functools.partial(self._half, recording)
             return host.run_command(args)
         finally:
             self._host = recording
+
+    def _half(self, recording: Host | None, what: str) -> None:
+        """A step within a command."""
+        self._host = recording
+        self.step(f"before {what}")
+        self._host = None

@@ -57,6 +57,12 @@ def test_makes_everything(host: Host, run_daemon: Run) -> None:
     assert mode(host.state / "demo") == "0o700"
 
 
+def test_a_user_gets_the_group_of_its_name_that_is_there(host: Host, run_daemon: Run) -> None:
+    host.accounts.add("demo", ("group", "gshadow"))
+    assert not run_daemon(host.wanted())["failed"]
+    assert host.accounts.snapshot()["user demo"] == ["passwd", "shadow", "group", "gshadow"]
+
+
 def test_the_second_run_changes_nothing_and_asks_once(host: Host, run_daemon: Run) -> None:
     install(host, run_daemon)
     before = host.snapshot()
@@ -123,7 +129,7 @@ def test_check_mode_foretells_and_writes_nothing(host: Host, run_daemon: Run, ch
         "damaged program": (lambda host: (host.bin / "demo").write_text("?"), ["demo", "demo.service"]),
         "secret": (lambda host: (host.etc / "demo" / "secret").write_text("?"), ["secret", "demo.service"]),
         "mode of a directory": (lambda host: host.data.chmod(0o755), ["demo"]),
-        "missing user": (lambda host: host.accounts.names.remove("demo"), ["user demo"]),
+        "missing user": (lambda host: host.accounts.remove("demo"), ["user demo"]),
         "disabled": (lambda host: setattr(host.unit(), "enabled", False), ["demo.service"]),
         "stopped": (lambda host: host.run_command(["systemctl", "stop", "--", "demo.service"]), ["demo.service"]),
         "failed": (lambda host: setattr(host.unit(), "active", "failed"), ["demo.service"]),

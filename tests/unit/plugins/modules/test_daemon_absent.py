@@ -68,7 +68,7 @@ def test_the_data_can_go_later_with_the_user_that_was_made_for_it(
 
 
 def test_a_user_that_was_there_before_stays(host: Host, run_daemon: Run) -> None:
-    host.accounts.names.add("demo")
+    host.accounts.add("demo")
     before = host.snapshot()
     run_daemon(host.wanted())
     run_daemon(absent(host, remove_data=True))

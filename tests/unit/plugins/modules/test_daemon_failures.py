@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.wonder.mesh.plugins.module_utils import _files
+from ansible_collections.wonder.mesh.plugins.modules import daemon
 from tests.unit.plugins.modules.daemon_host import Host
+from tests.unit.plugins.modules.judge import Judge
 
 if t.TYPE_CHECKING:
     from tests.unit.plugins.modules.daemon_host import Run
@@ -223,3 +225,41 @@ def test_a_systemd_that_does_not_answer_is_named(
 ) -> None:
     monkeypatch.setattr(installed, "run_command", lambda args: (124, "", ""))
     assert "systemctl show gave no answer within 90 s" in run_daemon(installed.wanted())["msg"]
+
+
+@pytest.mark.parametrize("change", [{"config": "2\n"}, {"program": "program 2"}, {"unit": "[Service]\n# 2\n"}])
+def test_what_cuts_the_controller_off_is_put_back(
+    installed: Host, run_daemon: Run, monkeypatch: pytest.MonkeyPatch, change: dict[str, t.Any]
+) -> None:
+    Judge(monkeypatch, daemon, "It is cut off")
+    before = installed.snapshot()
+    result = run_daemon(installed.wanted(**change) | {"trial": "t"})
+    assert result["msg"].startswith("It is cut off. The previous state was put back, and demo runs with it.")
+    assert installed.snapshot() == before
+
+
+@pytest.mark.parametrize(("through_it", "trials"), [(True, ["t"]), (False, [""])])
+def test_a_change_is_on_trial_when_the_session_comes_through_the_daemon(
+    installed: Host, run_daemon: Run, monkeypatch: pytest.MonkeyPatch, through_it: bool, trials: list[str]
+) -> None:
+    judge = Judge(monkeypatch, daemon)
+    monkeypatch.setattr(daemon, "comes_through", lambda units: through_it and units == ("demo.service",))
+    assert run_daemon(installed.wanted(config="2\n") | {"trial": "t"})["changed"]
+    assert judge.trials == trials
+
+
+def test_a_daemon_that_is_as_wanted_needs_no_trial(
+    installed: Host, run_daemon: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge = Judge(monkeypatch, daemon)
+    run_daemon(installed.wanted() | {"trial": "t"})
+    run_daemon(installed.wanted(config="2\n") | {"trial": "t"}, check_mode=True)
+    assert judge.trials == []
+
+
+def test_a_host_that_ssh_asks_again_says_that_its_change_is_on_trial(
+    installed: Host, run_daemon: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(daemon, "begun", lambda trial: trial == "t")
+    assert run_daemon(installed.wanted(config="2\n") | {"trial": "t"})["on_trial"]
+    assert installed.commands == []

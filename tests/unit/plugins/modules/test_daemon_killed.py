@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import typing as t
 
 import pytest
@@ -103,3 +104,18 @@ def test_data_that_a_killed_run_had_saved_are_there_after_a_removal_that_keeps_t
         if not (host.data / "database").exists():
             lost.append(step)
     assert lost == []
+
+
+def test_a_command_that_outlives_its_run_keeps_the_next_run_waiting(
+    host: Host, run_daemon: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = []
+
+    def run_command(args: list[str], **_: t.Any) -> tuple[int, str, str]:
+        held.append([os.path.samestat(os.fstat(each), host.units.stat()) for each in host.inherited])
+        return done(args)
+
+    done = host.run_command
+    monkeypatch.setattr(host, "run_command", run_command)
+    run_daemon(host.wanted())
+    assert held.count([True]) == len(held) > 5
