@@ -12,13 +12,25 @@ import typing as t
 import pytest
 
 from tests.fault.ground import Ground
-from tests.fault.rounds import Bare, Round, play_round, seeds
+from tests.fault.rounds import Bare, Rest, Round, play_round, seeds
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 SHARE = float(os.environ.get("WONDER_MESH_FAULT_SHARE", "0.1"))
 SEED = os.environ.get("WONDER_MESH_FAULT_SEED", "1")
+COUNTED = pytest.StashKey[list[str]]()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    for line in config.stash.get(COUNTED, []):
+        terminalreporter.write_line(line)
+
+
+@pytest.fixture(scope="session")
+def say(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Puts a line at the end of the report: what was counted."""
+    return request.config.stash.setdefault(COUNTED, []).append
 
 
 @pytest.fixture(scope="session")
@@ -38,8 +50,27 @@ def bare(ground: Ground) -> Bare:
     return Bare(before, foretold, ground.look(), ground.play())
 
 
+@pytest.fixture(scope="session")
+def rounds(ground: Ground, say: Callable[[str], None]) -> Iterator[list[Round]]:
+    """Those that were played."""
+    played: list[Round] = []
+    yield played
+    drifts = [each for one in played for each in one.drifts]
+    hosts = {each.host for each in drifts}
+    say(f"check mode: {len(drifts)} drifts on {len(hosts)} hosts in {len(played)} rounds")
+
+
 @pytest.fixture(scope="session", params=seeds(SEED, SHARE))
-def drifted(request: pytest.FixtureRequest, ground: Ground, bare: Bare) -> Round:
+def drifted(request: pytest.FixtureRequest, ground: Ground, bare: Bare, rounds: list[Round]) -> Round:
     """One round; the seed in the name of a failed test repeats it."""
     assert bare.done
-    return play_round(ground, request.param)
+    rounds.append(play_round(ground, request.param))
+    return rounds[-1]
+
+
+@pytest.fixture(scope="session")
+def rest(ground: Ground, bare: Bare) -> Rest:
+    """A run when nothing has drifted since the last one."""
+    assert bare.done
+    before = ground.look()
+    return Rest(before, ground.play(), ground.look())

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import json
 import typing as t
 
@@ -12,6 +13,7 @@ if t.TYPE_CHECKING:
 
     from tests.fault.drifts import Drift
 
+WIDTH = 400  # of a line that tells a difference
 Place = tuple[str, str]  # (host, task)
 Headers = dict[Place, set[str]]
 
@@ -51,10 +53,15 @@ def untrue(foretold: Events, done: Events) -> list[str]:
     """Where the diff of a check is not that of the run, byte for byte."""
     before, after = foretold.diffs(), done.diffs()
     return [
-        f"{': '.join(place)}:\nforetold {before.get(place, 'nothing')}\ndone     {after.get(place, 'nothing')}"
+        f"{': '.join(place)}:\n" + "\n".join(_apart(before.get(place, ""), after.get(place, "")))
         for place in sorted(before.keys() | after.keys())
         if before.get(place) != after.get(place)
     ]
+
+
+def _apart(before: str, after: str) -> list[str]:
+    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), "foretold", "done", lineterm="", n=1)
+    return [line[:WIDTH] for line in lines]
 
 
 def astray(drifts: list[Drift], touched: Headers) -> list[str]:
@@ -84,6 +91,5 @@ def _parts(line: dict[str, t.Any]) -> list[dict[str, str]]:
 
 
 def _text(line: dict[str, t.Any]) -> str:
-    return json.dumps(
-        {key: line["said"].get(key) for key in ("changed", "restarted", "reloaded")} | {"d": _parts(line)}
-    )
+    said = {key: line["said"].get(key) for key in ("changed", "restarted", "reloaded")}
+    return json.dumps(said | {"d": _parts(line)}, indent=1, sort_keys=True)

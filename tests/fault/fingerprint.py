@@ -15,10 +15,15 @@ TREES = ("/etc", "/usr/local", "/var/lib/wonder-mesh", os.path.expanduser("~/.an
 # Directories of data, which daemons fill; and what lies beside targets, in /run and in /tmp while a run is at work.
 PLACES = ("/var/lib/headscale", "/var/lib/caddy", "/var/lib/tailscale", "/run/wonder-mesh*", "/tmp/ansible*")  # noqa: S108
 # Daemons write these, whenever it suits them.
-NOT_OURS = ("/etc/resolv.conf", "/etc/resolv.pre-tailscale-backup.conf")
+NOT_OURS = ["/etc/resolv.conf", "/etc/resolv.pre-tailscale-backup.conf"]
+# Users that are made again come last; and the copies that useradd makes before it changes these files.
+ACCOUNTS = ["/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow"]
+NOT_OURS += [f"{path}-" for path in ACCOUNTS]
 UNITS = ("headscale.service", "caddy.service", "tailscaled.service", "mesh-probe.socket")
 PROPERTIES = "ActiveState,SubState,UnitFileState,NeedDaemonReload,MainPID,NRestarts,ActiveEnterTimestampMonotonic"
-VOLATILE = ("last_seen", "online", "pre_auth_key", "created_at", "disco_key")
+# What a node tells of itself, in its own time.
+TOLD = ("name", "available_routes", "subnet_routes")
+VOLATILE = ("last_seen", "online", "pre_auth_key", "created_at", "disco_key", *TOLD)
 
 
 def look(path: str) -> list[t.Any]:
@@ -29,7 +34,9 @@ def look(path: str) -> list[t.Any]:
         content = os.readlink(path)
     elif stat.S_ISREG(status.st_mode):
         with open(path, "rb") as stream:
-            content = hashlib.file_digest(stream, "sha256").hexdigest()
+            lines = sorted(stream) if path in ACCOUNTS else None
+            digest = hashlib.file_digest(stream, "sha256") if lines is None else hashlib.sha256(b"".join(lines))
+            content = digest.hexdigest()
     written = 0 if stat.S_ISDIR(status.st_mode) else status.st_mtime_ns
     return [oct(status.st_mode), status.st_uid, status.st_gid, written, content]
 

@@ -19,7 +19,10 @@ from tests.fault.events import Events
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
 TOPOLOGY = str(HERE / "truth.yml")
-ROLES = ["playbooks/check.yml", "playbooks/coordinator.yml", "playbooks/gateways.yml", "playbooks/nodes.yml"]
+SITE = yaml.safe_load((ROOT / "playbooks" / "site.yml").read_text(encoding="utf-8"))
+# All that site.yml does, in its order, but the proof.
+ROLES = [f"playbooks/{each['ansible.builtin.import_playbook']}" for each in SITE]
+ROLES.remove("playbooks/proof.yml")
 PLAY_SECONDS = 600
 HOST_SECONDS = 60
 
@@ -51,13 +54,23 @@ class Ground:
             raise AssertionError("\n".join(said.failures()) or output[-4000:])
         return said
 
-    def play_loudly(self, *arguments: str, playbooks: t.Sequence[str] = tuple(ROLES)) -> tuple[int, str]:
+    def play_loudly(
+        self,
+        *arguments: str,
+        playbooks: t.Sequence[str] = tuple(ROLES),
+        environment: t.Mapping[str, str] | None = None,
+    ) -> tuple[int, str]:
         """The exit status and all that Ansible prints."""
+        command = ["ansible-playbook", "--inventory", str(self.inventory_file), *playbooks, "--diff", *arguments]
+        return self.call(command, environment=environment)
+
+    def call(self, command: list[str], *, environment: t.Mapping[str, str] | None = None) -> tuple[int, str]:
+        """The exit status of a program that plays, and all that it prints."""
         self._events.unlink(missing_ok=True)
         done = subprocess.run(
-            ["ansible-playbook", "--inventory", str(self.inventory_file), *playbooks, "--diff", *arguments],
+            command,
             cwd=ROOT,
-            env=self._environment(),
+            env=self._environment() | dict(environment or {}),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -89,12 +102,16 @@ class Ground:
             raise AssertionError(f"on {host}: {script}\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
         return done.stdout
 
+    def run_all(self, scripts: t.Mapping[str, str]) -> dict[str, str]:
+        """Run one script on each of these hosts, all at once; what they say."""
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            return dict(zip(scripts, pool.map(self.run, scripts, scripts.values()), strict=True))
+
     def look(self) -> Looks:
         """What all hosts are, see fingerprint.py."""
         source = (HERE / "fingerprint.py").read_text(encoding="utf-8")
-        with concurrent.futures.ThreadPoolExecutor() as pool:
-            said = pool.map(lambda host: self.run(host, f"python3 - <<'THE_END'\n{source}\nTHE_END\n"), self.hosts)
-            return {host: json.loads(each) for host, each in zip(self.hosts, said, strict=True)}
+        said = self.run_all(dict.fromkeys(self.hosts, f"python3 - <<'THE_END'\n{source}\nTHE_END\n"))
+        return {host: json.loads(each) for host, each in said.items()}
 
     def _environment(self) -> dict[str, str]:
         own = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}

@@ -3,8 +3,8 @@
 
 Verbs, by the first line of stdin: ``collect`` prints the host's secrets as JSON; ``watch`` prints each join key that
 lies in one of Ansible's temporary directories, until stdin ends; ``sweep`` reads patterns (base64, one a line) and
-prints the places that hold one of them: files that others can read, whatever was left in temporary directories, and the
-journal.
+prints the places that hold one of them: files that others can read, whatever was left in temporary directories, logs,
+and the journal.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ import typing as t
 KEPT = ("/var/lib/headscale/*.key", "/etc/caddy/certificates/*.key")
 ANSIBLE = os.path.expanduser("~/.ansible")
 JOIN_KEYS = os.path.join(ANSIBLE, "tmp", "*", "join-key")
-TEMPORARY = ("/tmp", "/var/tmp", "/dev/shm", "/run", ANSIBLE)  # noqa: S108
-READABLE = ("/etc", "/home", "/opt", "/root", "/run", "/srv", "/usr/local/lib", "/var")
+# Whoever may read them, nothing secret belongs here.
+NOWHERE = ("/tmp", "/var/tmp", "/dev/shm", "/run", "/var/log", ANSIBLE)  # noqa: S108
+NOT_FILES = ("/proc", "/sys", "/dev", "/usr/local/bin")  # the last holds programs, which test_check_mode.py hashes
 LARGEST = 64 << 20
 
 
@@ -57,21 +58,25 @@ def watch() -> t.Iterator[str]:
 
 
 def sweep(patterns: list[bytes]) -> list[str]:
-    found = [path for path in sorted({*_files(TEMPORARY, False), *_files(READABLE, True)}) if _holds(path, patterns)]
+    made = os.lstat("/etc/hostname").st_ctime  # what is older came with the base system, before there was any secret
+    wanted = {*_files(NOWHERE, False, 0), *_files(("/",), True, made)}
+    found = [path for path in sorted(wanted) if _holds(path, patterns)]
     journal = subprocess.run(["journalctl", "--no-pager", "--output=export"], capture_output=True, check=False).stdout
     return found + (["the journal"] if any(each in journal for each in patterns) else [])
 
 
-def _files(places: tuple[str, ...], readable: bool) -> t.Iterator[str]:
-    """Regular files below; of readable ones only those that others can come to and read."""
+def _files(places: tuple[str, ...], readable: bool, since: float) -> t.Iterator[str]:
+    """Regular files below that have changed since then; of readable ones only those that others come to and read."""
     for place in places:
         for directory, names, leaves in os.walk(place):
+            names[:] = [name for name in names if os.path.join(directory, name) not in NOT_FILES]
             if readable and not os.stat(directory).st_mode & stat.S_IXOTH:
                 names.clear()
                 continue
             for path in (os.path.join(directory, leaf) for leaf in leaves):
                 status = os.lstat(path)
-                if stat.S_ISREG(status.st_mode) and (not readable or status.st_mode & stat.S_IROTH):
+                chosen = stat.S_ISREG(status.st_mode) and status.st_ctime >= since
+                if chosen and (not readable or status.st_mode & stat.S_IROTH):
                     yield path
 
 

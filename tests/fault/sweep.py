@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import base64
+import concurrent.futures
 import contextlib
 import dataclasses
 import json
 import os
 import re
+import stat
 import subprocess
 import sys
 import typing as t
@@ -20,8 +22,12 @@ if t.TYPE_CHECKING:
     from tests.fault.ground import Ground
 
 HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
 SHORTEST = 16  # characters of a form that is still no accident
-LEFT_ON_CONTROLLER = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108
+LARGEST = 64 << 20  # bytes
+# Whoever may read them, nothing secret belongs here.
+NOWHERE = ("/tmp", "/var/tmp", "/dev/shm", "/var/log")  # noqa: S108
+NOT_WRITTEN = {".git", ".venv"}  # by a play, and they are large
 SECONDS = 60
 
 
@@ -45,10 +51,15 @@ def forms(secret: str) -> set[bytes]:
 class Trace:
     """What was seen while something ran."""
 
-    output: bytes = b""
-    processes: list[bytes] = dataclasses.field(default_factory=list)
-    samples: int = 0
-    join_keys: list[str] = dataclasses.field(default_factory=list)
+    # Not shown when a test fails: there may be secrets in it.
+    output: bytes = dataclasses.field(default=b"", repr=False)
+    processes: list[bytes] = dataclasses.field(default_factory=list, repr=False)
+    rate: float = 0.0  # samples of all processes in a second
+    join_keys: list[str] = dataclasses.field(default_factory=list, repr=False)
+
+    def search(self, patterns: set[bytes]) -> list[str]:
+        kept = {"the output": self.output, "a process": b"\0".join(self.processes)}
+        return [name for name, content in kept.items() if _holds(content, patterns)]
 
 
 @contextlib.contextmanager
@@ -69,50 +80,63 @@ def traced(ground: Ground, hosts: list[str]) -> Iterator[Trace]:
             yield trace
         finally:
             said = [process.communicate(timeout=SECONDS)[0].splitlines() for process in running]
-            trace.samples = int(said[0][0])
+            samples, seconds = map(float, said[0][0].split())
+            trace.rate = samples / seconds
             trace.processes = [base64.b64decode(line) for line in said[0][1:]]
             trace.join_keys = [line for lines in said[1:] for line in lines]
 
 
 def secrets(ground: Ground) -> set[str]:
     """Those of all hosts."""
-    return {secret for host in ground.hosts for secret in json.loads(_ask(ground, host, "collect\n"))}
+    said = _ask_all(ground, "collect\n")
+    return {secret for each in said.values() for secret in json.loads(each)}
 
 
-def sweep(ground: Ground, wanted: set[str], trace: Trace, since: float) -> list[str]:
-    """Every place that holds one of these secrets."""
-    patterns = {form for secret in wanted for form in forms(secret)}
-    places = [f"{host}: {place}" for host in ground.hosts for place in _on_host(ground, host, patterns)]
-    kept = {"the output": trace.output, "a process": b"\0".join(trace.processes)}
-    for path in _on_controller(ground, since):
-        with contextlib.suppress(OSError):
-            kept[f"controller: {path}"] = path.read_bytes()
-    return places + [name for name, content in kept.items() if any(each in content for each in patterns)]
-
-
-def _on_host(ground: Ground, host: str, patterns: set[bytes]) -> list[str]:
+def sweep(ground: Ground, patterns: set[bytes], trace: Trace, since: float) -> list[str]:
+    """Every place that holds one of these patterns: hosts, what was seen, and what was written here since then."""
     lines = "".join(base64.b64encode(each).decode() + "\n" for each in sorted(patterns))
-    return t.cast("list[str]", json.loads(_ask(ground, host, f"sweep\n{lines}")))
-
-
-def _on_controller(ground: Ground, since: float) -> list[Path]:
-    """What was written since then, in temporary directories and where Ansible and the fleet keep what they know."""
-    places = [*map(Path, LEFT_ON_CONTROLLER), Path.home() / ".ansible", ground.inventory_file.parent]
-    found = []
-    for place in places:
-        for directory, _, names in os.walk(place):
-            for path in (Path(directory, name) for name in names):
-                with contextlib.suppress(OSError):
-                    if path.is_file() and not path.is_symlink() and path.stat().st_mtime >= since:
-                        found.append(path)
+    said = _ask_all(ground, f"sweep\n{lines}")
+    found = [f"{host}: {place}" for host, each in said.items() for place in json.loads(each)] + trace.search(patterns)
+    for path in _on_controller(ground, since):
+        with contextlib.suppress(OSError), path.open("rb") as stream:
+            if _holds(stream.read(LARGEST), patterns):
+                found.append(f"controller: {path}")
     return found
 
 
-def _ask(ground: Ground, host: str, question: str) -> str:
+def _on_controller(ground: Ground, since: float) -> Iterator[Path]:
+    """What was written since then: where nothing secret belongs, and what others can read in the checkout."""
+    place = ground.inventory_file.parent
+    for directory in (*map(Path, NOWHERE), Path.home() / ".ansible", place):
+        yield from _written(directory, since)
+    yield from (place.parent / "hosts").glob("*/console.log")
+    yield from (path for path in _written(ROOT, since) if path.stat().st_mode & stat.S_IROTH)
+
+
+def _written(top: Path, since: float) -> Iterator[Path]:
+    for directory, names, leaves in os.walk(top):
+        names[:] = [name for name in names if name not in NOT_WRITTEN]
+        for path in (Path(directory, name) for name in leaves):
+            with contextlib.suppress(OSError):
+                if path.is_file() and not path.is_symlink() and path.stat().st_mtime >= since:
+                    yield path
+
+
+def _holds(content: bytes, patterns: set[bytes]) -> bool:
+    return any(each in content for each in patterns)
+
+
+def _ask_all(ground: Ground, question: str) -> dict[str, str]:
+    """What secret_host.py says on each host, all at once."""
     source = (HERE / "secret_host.py").read_text(encoding="utf-8")
-    command = ground.on(host, "python3", "-c", source)
-    done = subprocess.run(command, input=question, capture_output=True, text=True, timeout=SECONDS, check=True)
-    return done.stdout
+
+    def ask(host: str) -> str:
+        command = ground.on(host, "python3", "-c", source)
+        done = subprocess.run(command, input=question, capture_output=True, text=True, timeout=SECONDS, check=True)
+        return done.stdout
+
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        return dict(zip(ground.hosts, pool.map(ask, ground.hosts), strict=True))
 
 
 def _piped(command: list[str]) -> subprocess.Popen[str]:

@@ -9,7 +9,7 @@ from tests.fault.events import astray, untrue
 from tests.fault.ground import moved, restored
 
 if t.TYPE_CHECKING:
-    from tests.fault.rounds import Bare, Round
+    from tests.fault.rounds import Bare, Rest, Round
 
 # On a bare host nobody knows the addresses that the coordinator will give; the check says so in the socket's place.
 SOCKET = "/etc/systemd/system/mesh-probe.socket"
@@ -40,9 +40,9 @@ def test_a_run_repairs_what_drifted(drifted: Round) -> None:
     assert moved(restored(drifted.clean), restored(drifted.repaired)) == []
 
 
-def test_the_next_run_has_nothing_to_change(drifted: Round) -> None:
-    assert drifted.again.headers() == {}
+def test_the_next_run_has_nothing_to_change(rest: Rest) -> None:
+    assert rest.done.headers() == {}
 
 
-def test_a_run_with_nothing_to_change_leaves_everything_as_it_is(drifted: Round) -> None:
-    assert moved(drifted.repaired, drifted.rested) == []
+def test_a_run_with_nothing_to_change_leaves_everything_as_it_is(rest: Rest) -> None:
+    assert moved(rest.before, rest.after) == []

@@ -3,65 +3,38 @@
 
 from __future__ import annotations
 
-import dataclasses
+import base64
+import contextlib
+import pwd
+import subprocess
 import time
 import typing as t
 
 import pytest
 
-from tests.fault.sweep import Trace, secrets, sweep, traced
+from tests.fault.ground import ROOT
+from tests.fault.stories import COORDINATOR, NODE, STORIES, Story
+from tests.fault.sweep import Trace, forms, secrets, sweep, traced
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.fault.ground import Ground
     from tests.fault.rounds import Bare
 
-NODE, COORDINATOR = "box-1", "vps"
-CHECK, NODES = "playbooks/check.yml", "playbooks/nodes.yml"
-COORDINATION, GATEWAYS = "playbooks/coordinator.yml", "playbooks/gateways.yml"
+RATE = 90  # of a hundred samples a second, on a machine that has more to do
+PUBLIC = {b"hello.wm.test"}  # what every place that a run leaves must hold, or the sweep looks elsewhere
 CANARY = "canary-5e1f0c9d7b3a48e2"
-LEAVE = f"{NODE}: timeout 20 tailscale logout"
 
 
-@dataclasses.dataclass(frozen=True)
-class Story:
-    """What is done to hosts first ("host: script"), the play, how it ends, and what makes good again."""
+class Told(t.NamedTuple):
+    """A story as it went: how its play ended, what was seen, and where a secret, or what is none, was found."""
 
-    name: str
-    before: tuple[str, ...]
-    playbooks: tuple[str, ...]
-    arguments: tuple[str, ...] = ()
-    succeeds: bool = False
-    mints: bool = False
-    after: tuple[str, ...] = ()
-
-
-STORIES = [
-    Story("a join", (LEAVE,), (CHECK, NODES), ("--limit", NODE), succeeds=True, mints=True),
-    Story(
-        "a coordinator that mints no key",
-        (LEAVE, f"{COORDINATOR}: systemctl stop headscale"),
-        (CHECK, NODES),
-        ("--limit", NODE),
-        after=(f"{COORDINATOR}: systemctl start headscale",),
-    ),
-    Story(
-        "a node that is sent elsewhere",
-        (LEAVE,),
-        (CHECK, NODES),
-        ("--limit", NODE, "--extra-vars", "tailscaled_login_server=https://nowhere.wm.test"),
-        mints=True,
-    ),
-    Story(
-        "a certificate that is none",
-        (),
-        (CHECK, GATEWAYS),
-        ("--extra-vars", '{"caddy_certificates": [{"certificate": "/etc/hostname", "key": "KEY"}]}'),
-    ),
-    Story("a daemon that does not start", (), (CHECK, COORDINATION), ("--extra-vars", "headscale_prefix_v4=none")),
-]
+    status: int
+    trace: Trace
+    found: list[str]
+    public: list[str]
 
 
 def tell(ground: Ground, lines: tuple[str, ...]) -> None:
@@ -70,54 +43,120 @@ def tell(ground: Ground, lines: tuple[str, ...]) -> None:
         ground.run(host, script)
 
 
-@pytest.fixture(params=STORIES, ids=lambda story: story.name)
-def story(
-    request: pytest.FixtureRequest, ground: Ground, bare: Bare
-) -> t.Iterator[tuple[Story, int, list[str], Trace]]:
-    """A story, with the exit status of its play, what was found, and what was seen."""
-    assert bare.done
-    chosen, since = request.param, time.time()
-    wanted = secrets(ground)
+def play(ground: Ground, story: Story, place: Path) -> tuple[int, str]:
+    """Its play, with everything switched on that keeps what a play says."""
+    kept = {"ANSIBLE_CACHE_PLUGIN": "jsonfile", "ANSIBLE_CACHE_PLUGIN_CONNECTION": str(place / "facts")}
+    kept["ANSIBLE_LOG_PATH"] = str(place / "ansible.log")
     key = str(ground.inventory_file.parent.parent / "certificates" / f"{COORDINATOR}.key")
-    arguments = [each.replace("KEY", key) for each in chosen.arguments]
-    tell(ground, chosen.before)
-    with traced(ground, [NODE]) as trace:
-        status, output = ground.play_loudly("-vvvv", *arguments, playbooks=chosen.playbooks)
-    trace.output = output.encode()
-    wanted |= secrets(ground) | set(trace.join_keys)
-    yield chosen, status, sweep(ground, wanted, trace, since), trace
-    tell(ground, chosen.after)
-    if not chosen.succeeds and LEAVE in chosen.before:
-        ground.play("--limit", NODE, playbooks=[CHECK, NODES])
+    arguments = [each.replace("KEY", key) for each in story.arguments]
+    if not story.by_runner:
+        return ground.play_loudly("-vvvv", *arguments, environment=kept)
+    command = ["ansible-runner", "run", str(place / "runner"), "--project-dir", str(ROOT), "--playbook", "site.yml"]
+    command += ["--inventory", str(ground.inventory_file), "--cmdline=-vvvv --diff"]
+    return ground.call(command, environment=kept)
 
 
-def test_no_secret_is_anywhere(story: tuple[Story, int, list[str], Trace]) -> None:
-    told, status, found, trace = story
-    assert (status == 0, bool(trace.join_keys), trace.samples > 100) == (told.succeeds, told.mints, True)
-    assert found == []
+@pytest.fixture(params=STORIES, ids=lambda story: story.name)
+def told(request: pytest.FixtureRequest, ground: Ground, bare: Bare, tmp_path: Path) -> Iterator[tuple[Story, Told]]:
+    assert bare.done
+    story, since = request.param, time.time()
+    wanted = secrets(ground)
+    tell(ground, story.before)
+    try:
+        with traced(ground, [NODE]) as trace:
+            status, output = play(ground, story, tmp_path)
+        trace.output = output.encode()
+        wanted |= secrets(ground) | set(trace.join_keys)
+        patterns = {form for secret in wanted for form in forms(secret)}
+        public = sweep(ground, PUBLIC, trace, since) if story.by_runner else []
+        yield story, Told(status, trace, sweep(ground, patterns, trace, since), public)
+    finally:
+        tell(ground, story.after)
+        if story.mend:
+            ground.play(*story.mend)
 
 
-PLACES: dict[str, Callable[[str], str]] = {
-    "a file that others can read": lambda word: f"echo {word} >/etc/canary",
-    "what is left in a temporary directory": lambda word: f"umask 077; echo {word} >/tmp/canary",
+def test_no_secret_is_anywhere(told: tuple[Story, Told]) -> None:
+    story, went = told
+    assert went.found == []
+    assert (went.status == 0, bool(went.trace.join_keys)) == (story.succeeds, story.mints)
+    assert went.trace.rate >= RATE
+    if story.by_runner:
+        kept = ("the output", "/job_events/", "/stdout", "/fact_cache/", "ansible.log", "result.json")
+        assert [each for each in kept if not any(each in place for place in went.public)] == []
+
+
+OF_ROOT = pwd.getpwuid(0).pw_dir
+# On the node, as root: where, and how it comes there.
+ON_NODE: dict[str, Callable[[str], str]] = {
+    "/etc/canary": lambda word: f"echo x{base64.b64encode(f'xx{word}'.encode()).decode()} >/etc/canary",
+    "/usr/share/canary": lambda word: f"echo {word.encode().hex()} >/usr/share/canary",
+    "/tmp/canary": lambda word: f"umask 077; echo {word} >/tmp/canary",  # noqa: S108
+    f"{OF_ROOT}/.ansible/tmp/canary": lambda word: f"umask 077; echo {word} >~/.ansible/tmp/canary",
+    "/var/log/canary": lambda word: f"umask 077; echo {word} >/var/log/canary",
     "the journal": lambda word: f"systemd-cat echo {word}; sleep 1",
-    "a process": lambda word: f"sh -c 'sleep 0.3' {word}",
-    "an environment": lambda word: f"CANARY={word} sleep 0.3",
+}
+# Of the controller, where others, or nobody, can read it.
+HERE = (
+    "result.json.canary",
+    "/runner/artifacts/1/job_events/1.json",
+    "/facts/canary",
+    "/ansible.log",
+    ".ansible/canary",
+)
+PROCESSES = {
+    "its arguments": lambda word: f"sh -c 'sleep 0.3' {word}",
+    "its environment": lambda word: f"CANARY={word} sleep 0.3",
 }
 
 
-@pytest.mark.parametrize("place", PLACES)
-def test_a_planted_secret_is_found(ground: Ground, place: str) -> None:
-    canary, since = f"{CANARY}-{len(place)}", time.time()
-    with traced(ground, [NODE]) as trace:
-        ground.run(NODE, PLACES[place](canary))
-    found = sweep(ground, {canary}, trace, since)
-    ground.run(NODE, "rm -f /etc/canary /tmp/canary")
-    assert found != []
+class Planted(t.NamedTuple):
+    found: list[str]
+    trace: Trace
 
 
-def test_a_secret_planted_on_the_controller_is_found(ground: Ground, tmp_path: Path) -> None:
-    canary, since = f"{CANARY}-controller", time.time() - 1
-    (tmp_path / "canary").write_text(canary)
-    found = sweep(ground, {canary}, Trace(output=canary.encode()), since)
-    assert found == ["the output", f"controller: {tmp_path / 'canary'}"]
+@pytest.fixture(scope="module")
+def planted(ground: Ground, bare: Bare, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planted]:
+    """One secret in all places at once, but another one for each process."""
+    assert bare.done
+    since, place = time.time() - 1, tmp_path_factory.mktemp("planted")
+    files = [
+        ground.inventory_file.parent / HERE[0],
+        *(place / each.lstrip("/") for each in HERE[1:-1]),
+        ROOT / HERE[-1],
+    ]
+    with contextlib.ExitStack() as stack:
+        for path in files:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(CANARY, encoding="utf-8")
+            stack.callback(path.unlink)
+        for make in ON_NODE.values():
+            ground.run(NODE, make(CANARY))
+        stack.callback(ground.run, NODE, f"rm -f {' '.join(path for path in ON_NODE if path.startswith('/'))}")
+        with traced(ground, [NODE]) as trace:
+            for what, make in PROCESSES.items():
+                ground.run(NODE, make(f"{CANARY}-{what.split()[1]}-node"))
+                script = make(f"{CANARY}-{what.split()[1]}-controller")
+                subprocess.run(["bash", "-c", script], check=True, timeout=10)
+        trace.output = CANARY.encode()
+        yield Planted(sweep(ground, forms(CANARY), trace, since), trace)
+
+
+@pytest.mark.parametrize("place", ON_NODE)
+def test_a_secret_planted_on_a_node_is_found(planted: Planted, place: str) -> None:
+    assert f"{NODE}: {place}" in planted.found
+
+
+@pytest.mark.parametrize("place", ["the output", *HERE])
+def test_a_secret_planted_on_the_controller_is_found(planted: Planted, place: str) -> None:
+    assert [each for each in planted.found if each.endswith(place) and NODE not in each] != []
+
+
+@pytest.mark.parametrize("where", ["node", "controller"])
+@pytest.mark.parametrize("what", ["arguments", "environment"])
+def test_a_secret_planted_in_a_process_is_found(planted: Planted, what: str, where: str) -> None:
+    assert planted.trace.search({f"{CANARY}-{what}-{where}".encode()}) == ["a process"]
+
+
+def test_what_is_no_secret_is_found_nowhere(planted: Planted, ground: Ground) -> None:
+    assert sweep(ground, forms(f"{CANARY}-elsewhere"), planted.trace, time.time()) == []
