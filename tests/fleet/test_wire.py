@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: MIT
+"""A whole run that changes nothing asks little of a host: calls and bytes as the hosts count them, see wire.py.
+
+The run begins with nothing: no open connection, and no knowledge of where a host has its Python. The proof is in it.
+"""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+import pytest
+from wire import Wire, new_connections
+
+if t.TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from wire import Traffic
+    from world import Fleet
+
+# The search for a Python, and as modules one look at what the host is and its part of the proof. The coordinator has no
+# part in that, and a stranger is not looked at. (Promised are 3 for a node, 4 for a gateway and 5 for the coordinator.)
+CALLS = {"edge": 3, "hub": 2, "laptop": 3, "mini-1": 3, "mini-2": 3, "nas": 3, "stranger": 2}
+BYTES = 400_000
+
+
+@pytest.fixture(scope="module")
+def traffic(demo: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Traffic]:
+    """What each host has seen of a second site.yml."""
+    place: Path = tmp_path_factory.mktemp("wire")
+    # In the inventory, since a variable of the command line would be for the controller too.
+    search = place / "search.yml"
+    search.write_text(json.dumps({"all": {"vars": {"ansible_python_interpreter": "auto_silent"}}}), encoding="utf-8")
+    wire = Wire(demo.inventory.parents[1].name, list(CALLS))
+    with new_connections() as connections, wire.counting():
+        wire.reset()
+        own = {"mesh_result_file": str(place / "result.json"), **connections}
+        play = demo.play("site.yml", "--inventory", str(search), variables=own)
+        seen = wire.read()
+    assert (play.status, set(play.changed.values())) == (0, {0})
+    for host, each in seen.items():
+        print(host, each)
+    return seen
+
+
+@pytest.mark.parametrize("host", CALLS)
+def test_a_run_that_changes_nothing_comes_to_a_host_by_one_connection(
+    traffic: Mapping[str, Traffic], host: str
+) -> None:
+    assert traffic[host].connections == 1
+
+
+@pytest.mark.parametrize("host", CALLS)
+def test_a_run_that_changes_nothing_makes_few_calls(traffic: Mapping[str, Traffic], host: str) -> None:
+    assert traffic[host].calls == CALLS[host]
+
+
+@pytest.mark.parametrize("host", CALLS)
+def test_a_run_that_changes_nothing_sends_little(traffic: Mapping[str, Traffic], host: str) -> None:
+    assert 0 < traffic[host].bytes <= BYTES
+
+
+@pytest.mark.parametrize("host", CALLS)
+def test_a_run_that_changes_nothing_uploads_no_file(traffic: Mapping[str, Traffic], host: str) -> None:
+    assert traffic[host].uploads == 0
