@@ -32,7 +32,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: A line for each of them, with the coordinator that it is a node of.
+  description: A line for each of them, with the coordinator that it is a node of, and how to move it.
   type: list
   elements: str
 """
@@ -59,7 +59,8 @@ def nodes_elsewhere(model: object, looks: Sequence[object]) -> list[str]:
         )
     servers = {name: _server(look) for name, look in zip(mesh["nodes"], looks, strict=True)}
     return [
-        f"{name} is a node of {server}, and should be one of {mesh['server_url']}"
+        f"{name} is a node of {server}, and should be one of {mesh['server_url']}. Nothing was changed. "
+        f"To move {name}, run `tailscale logout` on it first."
         for name, server in servers.items()
         if server not in ("", mesh["server_url"])
     ]

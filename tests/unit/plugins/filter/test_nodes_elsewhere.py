@@ -22,7 +22,8 @@ def found(*looks: object) -> list[str]:
 
 def test_a_node_of_another_coordinator_is_named_with_both() -> None:
     assert found(look("https://hub.example.com"), look("https://old.example.com")) == [
-        "laptop is a node of https://old.example.com, and should be one of https://hub.example.com"
+        "laptop is a node of https://old.example.com, and should be one of https://hub.example.com. Nothing was "
+        "changed. To move laptop, run `tailscale logout` on it first."
     ]
 
 
