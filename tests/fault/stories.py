@@ -77,7 +77,7 @@ STORIES = [
         (
             *CONTROL,
             "--extra-vars",
-            '{"headscale_policy": {"grants": [{"src": ["nobody@"], "dst": ["*"], "ip": ["*"]}]}}',
+            '{"headscale_policy": {"grants": [{"src": ["tag:nobody"], "dst": ["*"], "ip": ["*"]}]}}',
         ),
     ),
     Story("a configuration that the checker refuses", (), (*CONTROL, "--extra-vars", "headscale_prefix_v4=none")),
