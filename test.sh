@@ -8,24 +8,27 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 . tools/python.sh
 . tools/venv.sh
 
-PARTS=(lint unit newest fleet) # programs and fault take long and are run by name
-compgen -G "tests/bench/test_*.py" >/dev/null && PARTS+=(bench)
+PARTS=(lint unit newest fleet programs fault) # bench is run by name: it measures, and wants a quiet machine
 
 lint() {
     mesh_packages lint && tests/lint.sh
 }
-side_by_side() { # ARGUMENTS -- ARGUMENTS: two runs of pytest at once; what the second says comes after the first
-    local first=() log status=0
-    while [ "$1" != -- ]; do
-        first+=("$1")
-        shift
+side_by_side() { # ARGUMENTS [-- ARGUMENTS]...: runs of pytest at once; what one says comes when all before it have ended
+    local runs=() logs=() run=() status=0 word each
+    for word in "$@" --; do
+        if [ "$word" != -- ]; then
+            run+=("$word")
+        else
+            logs+=("$(mktemp)")
+            pytest "${run[@]}" >"${logs[-1]}" 2>&1 &
+            runs+=($!) run=()
+        fi
     done
-    log=$(mktemp)
-    pytest "${@:2}" >"$log" 2>&1 &
-    pytest "${first[@]}" || status=1
-    wait $! || status=1
-    cat "$log"
-    rm "$log"
+    for each in "${!runs[@]}"; do
+        tail -n +1 --follow --quiet --pid="${runs[$each]}" "${logs[$each]}"
+        wait "${runs[$each]}" || status=1
+        rm "${logs[$each]}"
+    done
     return $status
 }
 unit() {
@@ -39,14 +42,16 @@ newest() { # what depends on Ansible once more, with the newest ansible-core on 
     tests/lint.sh ansible_lint mypy_strict antsibull_docs installed_collection validate_modules && pytest tests/unit/plugins
 }
 fleet() { # one world per process: their hosts are idle most of the time
-    local one_vps=(tests/fleet/test_{one_vps,removal}.py)
+    local one_vps=(tests/fleet/test_{one_vps,removal,runner}.py)
     mesh_packages fleet && side_by_side tests/fleet "${one_vps[@]/#/--ignore=}" -- "${one_vps[@]}"
 }
 programs() { # what is built for another architecture runs there, and a new version takes over from an old one
     mesh_packages fleet && mesh_packages programs && pytest tests/programs
 }
 fault() { # a seeded tenth of all cases; WONDER_MESH_FAULT_SHARE=1 runs them all, and WONDER_MESH_FAULT_SEED chooses others
-    mesh_packages fleet && pytest tests/fault
+    local killed=(tests/fault/test_{kills,check_mode}.py) wrong=(tests/fault/test_{mutations,reboots}.py)
+    mesh_packages fleet && side_by_side "${killed[@]}" -- "${wrong[@]}" -- tests/fault "${killed[@]/#/--ignore=}" \
+        "${wrong[@]/#/--ignore=}"
 }
 bench() {
     mesh_packages fleet && pytest tests/bench
