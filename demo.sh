@@ -11,7 +11,8 @@ usage() {
 ./demo.sh ssh NAME [COMMAND] a shell on a host of the fleet, or one command there
 ./demo.sh inventory          the path of the fleet's inventory
 ./demo.sh down               remove the fleet; nothing stays
-Each takes --topology NAME (one of fleet/topologies, default demo) or --topology ./FILE.yml.
+Each takes --backend wireguard, for the same world on plain WireGuard instead of Headscale; or --topology NAME (one of
+fleet/topologies, default demo), or --topology ./FILE.yml.
 EOF
 }
 
@@ -20,13 +21,17 @@ fail() { # MESSAGE [STATUS]
     exit "${2:-1}"
 }
 
-verb='' topology=demo rest=()
+verb='' topology='' backend='' rest=()
 while [ $# -gt 0 ]; do
     case $1 in
         --topology)
             [ $# -ge 2 ] || fail "--topology needs the name of one; see ./demo.sh help" 2
             topology=$2 && shift ;;
         --topology=*) topology=${1#*=} ;;
+        --backend)
+            [ $# -ge 2 ] || fail "--backend needs headscale or wireguard; see ./demo.sh help" 2
+            backend=$2 && shift ;;
+        --backend=*) backend=${1#*=} ;;
         help | -h | --help) usage && exit 0 ;;
         --json) [ "$verb" = status ] || fail "--json goes with status only; see ./demo.sh help" 2
             rest+=("$1") ;;
@@ -40,6 +45,8 @@ while [ $# -gt 0 ]; do
             rest+=("$1")
             if [ "${2:-}" = --topology ] && [ $# -ge 3 ]; then
                 topology=$3 && shift 2
+            elif [ "${2:-}" = --backend ] && [ $# -ge 3 ]; then
+                backend=$3 && shift 2
             fi
             rest+=("${@:2}") # all that follows the host's name is for the host
             break ;;
@@ -47,6 +54,12 @@ while [ $# -gt 0 ]; do
     shift
 done
 verb=${verb:-up}
+[ -z "$backend" ] || [ -z "$topology" ] || fail "a topology says itself what its backend is: give one of the two" 2
+case $backend in
+    '' | headscale) topology=${topology:-demo} ;;
+    wireguard) topology=demo-wireguard ;;
+    *) fail "there is no backend '$backend': say headscale or wireguard" 2 ;;
+esac
 [ "$verb" != ssh ] || [ ${#rest[@]} -gt 0 ] || fail "ssh needs the name of a host; see ./demo.sh help" 2
 
 [ "$(uname -s)" = Linux ] || fail "the fleet needs Linux (its hosts are systemd containers); run this in a Debian 12 virtual machine"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# All tests, or some parts of them:  ./test.sh [lint|unit|newest|fleet|programs|fault|bench]...
+# All tests, or some parts of them:  ./test.sh [lint|unit|newest|fleet|programs|fault|molecule|bench]...
 # It installs what it needs, runs every part even when one before it failed, and says at the end which did.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -42,8 +42,9 @@ newest() { # what depends on Ansible once more, with the newest ansible-core on 
     tests/lint.sh ansible_lint mypy_strict antsibull_docs installed_collection validate_modules && pytest tests/unit/plugins
 }
 fleet() { # one world per process: their hosts are idle most of the time
-    local one_vps=(tests/fleet/test_{one_vps,removal,runner}.py)
-    mesh_packages fleet && side_by_side tests/fleet "${one_vps[@]/#/--ignore=}" -- "${one_vps[@]}"
+    local one_vps=(tests/fleet/test_{one_vps,removal,runner}.py) relays=tests/fleet/test_relays.py
+    mesh_packages fleet && side_by_side tests/fleet "${one_vps[@]/#/--ignore=}" --ignore=$relays -- "${one_vps[@]}" \
+        -- $relays
 }
 programs() { # what is built for another architecture runs there, and a new version takes over from an old one
     mesh_packages fleet && mesh_packages programs && pytest tests/programs
@@ -53,6 +54,9 @@ fault() { # a seeded tenth of all cases; WONDER_MESH_FAULT_SHARE=1 runs them all
     mesh_packages fleet && side_by_side "${killed[@]}" -- "${wrong[@]}" -- tests/fault "${killed[@]/#/--ignore=}" \
         "${wrong[@]/#/--ignore=}"
 }
+molecule() { # a scenario for each role, as a contributor runs them; by name
+    mesh_packages fleet && command molecule test --all
+}
 bench() {
     mesh_packages fleet && pytest tests/bench
 }
@@ -60,8 +64,8 @@ bench() {
 wanted=("$@")
 [ $# -gt 0 ] || wanted=("${PARTS[@]}")
 for part in "${wanted[@]}"; do
-    [[ $part =~ ^(lint|unit|newest|fleet|programs|fault|bench)$ ]] || {
-        echo "test.sh: there is no part '$part'. Usage: ./test.sh [lint|unit|newest|fleet|programs|fault|bench]..." >&2
+    [[ $part =~ ^(lint|unit|newest|fleet|programs|fault|molecule|bench)$ ]] || {
+        echo "test.sh: there is no part '$part'. Usage: ./test.sh [lint|unit|newest|fleet|programs|fault|molecule|bench]..." >&2
         exit 2
     }
 done

@@ -11,12 +11,14 @@ import typing as t
 
 from fleet import FleetError, provider, topology
 from fleet.console import Console
-from fleet.state import State, locked, prefix_of
+from fleet.state import locked
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
     from types import FrameType
+
+    from fleet.state import State
 
 INTERRUPTED = 130
 
@@ -54,10 +56,10 @@ def guarded(main: Callable[[list[str]], int], argv: list[str]) -> int:
 def main(argv: list[str]) -> int:
     """One verb; returns the exit status."""
     arguments = parser().parse_args(argv)
-    if os.geteuid() != 0:
+    if arguments.provider == "nspawn" and os.geteuid() != 0:
         raise FleetError("the fleet needs root: it makes network namespaces, mounts and containers (run it with sudo)")
     chosen = provider.load(arguments.provider)
-    state = State(prefix_of(arguments.topology))
+    state = provider.state(arguments.provider, arguments.topology)
     if arguments.verb == "down":  # also of a fleet whose topology is gone or broken
         with locked(state):
             chosen.down(state, Console())

@@ -88,7 +88,8 @@ def play(playbook: str, state: State, *, quiet: bool = False) -> int:
     """Run a playbook on the fleet; it ends when we do. Its output is ours, or with `quiet` goes to stderr."""
     program = os.path.join(os.path.dirname(sys.executable), "ansible-playbook")
     command = ["setpriv", "--pdeathsig", "TERM", program, "--inventory", str(state.inventory), playbook]
-    environment = {"ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"), **os.environ}
+    shown = {"ANSIBLE_STDOUT_CALLBACK": "wonder.mesh.progress"}
+    environment = {"ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"), **shown, **os.environ}
     with subprocess.Popen(command, cwd=CHECKOUT, env=environment, stdout=sys.stderr if quiet else None) as process:
         try:
             return process.wait(PLAY_PATIENCE)

@@ -52,18 +52,18 @@ def write(
     root: Path, prefix: str, topology: Topology, host: Host, login: str, host_key: SshKey, authority: str
 ) -> None:
     """Write all files of `host` below `root`, its mounted overlay; `login` is the public key that may log in."""
-    _put(root / "etc/hostname", f"{host.name}\n")
-    _put(root / "etc/machine-id", hashlib.sha256(f"{prefix}-{host.name}".encode()).hexdigest()[:32] + "\n", 0o444)
-    _put(root / "etc/hosts", names(topology, host))
-    _put(root / "etc/ssh/ssh_host_ed25519_key", host_key.private, 0o600)
-    _put(root / "etc/ssh/ssh_host_ed25519_key.pub", host_key.public + "\n")
-    _put(root / "usr/local/share/ca-certificates/fleet.crt", authority)
+    put(root / "etc/hostname", f"{host.name}\n")
+    put(root / "etc/machine-id", hashlib.sha256(f"{prefix}-{host.name}".encode()).hexdigest()[:32] + "\n", 0o444)
+    put(root / "etc/hosts", names(topology, host))
+    put(root / "etc/ssh/ssh_host_ed25519_key", host_key.private, 0o600)
+    put(root / "etc/ssh/ssh_host_ed25519_key.pub", host_key.public + "\n")
+    put(root / "usr/local/share/ca-certificates/fleet.crt", authority)
     bundle = root / "etc/ssl/certs/ca-certificates.crt"
-    _put(bundle, bundle.read_text(encoding="ascii") + authority)
+    put(bundle, bundle.read_text(encoding="ascii") + authority)
     for home, owner in (("root", 0), ("home/ops", 1000)):
         _authorize(root / home / ".ssh", login, owner)
     if host.services:
-        _page(root, host)
+        page(root, host)
 
 
 def names(topology: Topology, host: Host) -> str:
@@ -77,23 +77,25 @@ def names(topology: Topology, host: Host) -> str:
 
 def _authorize(directory: Path, login: str, owner: int) -> None:
     directory.mkdir(mode=0o700, exist_ok=True)
-    _put(directory / "authorized_keys", login + "\n", 0o600)
+    put(directory / "authorized_keys", login + "\n", 0o600)
     for path in (directory, directory / "authorized_keys"):
         os.chown(path, owner, owner)
 
 
-def _page(root: Path, host: Host) -> None:
+def page(root: Path, host: Host) -> None:
+    """Write the page of a node that serves one, and the unit that serves it."""
     address = "0.0.0.0" if host.tun else "127.0.0.1"  # noqa: S104 (userspace nodes are reached through their loopback)
-    ports = " ".join(str(service["port"]) for service in host.services)
-    _put(root / "usr/local/lib/fleet/page.py", PAGE.read_text(encoding="utf-8"))
-    _put(root / "etc/systemd/system/page.service", PAGE_UNIT.format(name=host.name, address=address, ports=ports))
+    ports = " ".join(f"{service.get('protocol', 'http')}:{service['port']}" for service in host.services)
+    put(root / "usr/local/lib/fleet/page.py", PAGE.read_text(encoding="utf-8"))
+    put(root / "etc/systemd/system/page.service", PAGE_UNIT.format(name=host.name, address=address, ports=ports))
     wanted = root / "etc/systemd/system/multi-user.target.wants/page.service"
     wanted.parent.mkdir(exist_ok=True)
     wanted.unlink(missing_ok=True)
     wanted.symlink_to("/etc/systemd/system/page.service")
 
 
-def _put(path: Path, text: str, mode: int = 0o644) -> None:
+def put(path: Path, text: str, mode: int = 0o644) -> None:
+    """Write a file, whole and with its mode from the first moment."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     path.touch(mode=0o600)

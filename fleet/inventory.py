@@ -20,6 +20,7 @@ if t.TYPE_CHECKING:
 
 NSCAT = Path(__file__).resolve().with_name("nscat")
 GROUPS = ("coordinator", "gateways", "relays", "nodes", "strangers")
+CADDY = {"coordinator", "gateways"}  # the groups whose hosts run it
 # The fleet judges paths strictly, and has no DNS: its names stand in its hosts' /etc/hosts.
 FLEET = {"mesh_verify_paths": "strict", "mesh_dns_check": "warn"}
 
@@ -48,21 +49,27 @@ def host_variables(topology: Topology, state: State, host: Host) -> dict[str, t.
     home = next((home for home in topology.homes if home.name == host.home), None)
     if home:
         variables |= {"mesh_home": home.name, "mesh_nat": home.nat}
+        if topology.variables.get("mesh_backend") == "wireguard":
+            variables["wireguard_lan_address"] = str(host.address)  # which ansible_host does not say here
     elif "strangers" not in host.groups:
         variables["mesh_public_address"] = topology.public_name(host)
     if host.services:
         variables["mesh_services"] = [dict(service) for service in host.services]
     if certificate_names(topology, host):
         where = {"certificate": certificate_path(state, host), "key": key_path(state, host)}
-        variables["caddy_certificates"] = [{key: str(path) for key, path in where.items()}]
+        pair = {key: str(path) for key, path in where.items()}
+        if CADDY & set(host.groups):
+            variables["caddy_certificates"] = [pair]
+        if "relays" in host.groups and "derper_hostname" not in host.variables:
+            variables["derper_certificate"] = pair
     return variables | host.variables
 
 
 def certificate_names(topology: Topology, host: Host) -> list[str]:
-    """The names that a host's Caddy answers to; empty for a host without one."""
-    if not {"coordinator", "gateways"} & set(host.groups):
+    """The names that a host's Caddy and relay answer to; empty for a host without both."""
+    if not {*CADDY, "relays"} & set(host.groups):
         return []
-    return [topology.public_name(host), *(topology.service_names() if "gateways" in host.groups else [])]
+    return [topology.public_name(host), *(topology.web_names() if "gateways" in host.groups else [])]
 
 
 def certificate_path(state: State, host: Host) -> Path:

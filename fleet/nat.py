@@ -53,11 +53,13 @@ class Kind:
     masquerade: str
     outward: str = EVERYTHING
     pings: str = PINGS
+    carrier: str = ""  # the kind of a second router before it, which a carrier has
 
 
 KINDS = {
     "easy": Kind("an ordinary router: one public port per inside port, whoever the peer is", SAME_PORT),
     "hard": Kind("a symmetric NAT: a new public port for each peer", NEW_PORTS),
+    "cgnat": Kind("an ordinary router behind a carrier's, which is a symmetric NAT", SAME_PORT, carrier="hard"),
     "udp-blocked": Kind("a firewall: only UDP 53 and 123, and TCP 80 and 443, go out", SAME_PORT, WEB_ONLY, pings=""),
 }
 

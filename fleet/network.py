@@ -9,14 +9,17 @@ no name is longer than the kernel's 15 characters.
 from __future__ import annotations
 
 import typing as t
+from ipaddress import IPv4Network
 
 from fleet import nat
 from fleet.shell import run
 
 if t.TYPE_CHECKING:
-    from ipaddress import IPv4Address, IPv4Network
+    from ipaddress import IPv4Address
 
     from fleet.topology import Home, Topology
+
+CARRIER = IPv4Network("100.64.0.0/24")  # between a carrier's router and a home's; each home with one has its own
 
 
 def host_namespace(prefix: str, host: str) -> str:
@@ -27,6 +30,11 @@ def host_namespace(prefix: str, host: str) -> str:
 def switch_namespace(prefix: str, name: str = "internet") -> str:
     """The namespace of a home's router, or of the internet itself."""
     return f"{prefix}.{name}"
+
+
+def carrier_of(home: str) -> str:
+    """The name of the router that a carrier has before a home's own; no home's name has a dot."""
+    return f"{home}.carrier"
 
 
 class Plan:
@@ -56,6 +64,12 @@ class Plan:
     def _router(self, home: Home) -> None:
         name, internet = switch_namespace(self.prefix, home.name), self.topology.internet
         self._switch(name, "lan", home.router, home.network)
+        if nat.KINDS[home.nat].carrier:
+            above = switch_namespace(self.prefix, carrier_of(home.name))
+            self._switch(above, "lan", CARRIER[1], CARRIER)
+            self._plug(above, "wan", home.address, internet, switch_namespace(self.prefix), "br0")
+            self._plug(name, "wan", CARRIER[2], CARRIER, above, "lan")
+            return
         self._plug(name, "wan", home.address, internet, switch_namespace(self.prefix), "br0")
 
     def _host(self, name: str, address: IPv4Address, home: Home | None) -> None:
@@ -97,9 +111,13 @@ def make(prefix: str, topology: Topology) -> None:
         _batch(["-n", namespace], commands)
     forward = "echo 1 > /proc/sys/net/ipv4/ip_forward"
     run("ip", "netns", "exec", switch_namespace(prefix), "sh", "-c", forward)
+    inside = f"{forward} && nft -f -"
     for home in topology.homes:
-        inside = f"{forward} && nft -f -"
-        run("ip", "netns", "exec", switch_namespace(prefix, home.name), "sh", "-c", inside, stdin=nat.rules(home.nat))
+        routers = {home.name: home.nat}
+        if carrier := nat.KINDS[home.nat].carrier:
+            routers[carrier_of(home.name)] = carrier
+        for name, kind in routers.items():
+            run("ip", "netns", "exec", switch_namespace(prefix, name), "sh", "-c", inside, stdin=nat.rules(kind))
 
 
 def _batch(options: list[str], commands: list[str]) -> None:

@@ -1,16 +1,25 @@
 # SPDX-License-Identifier: MIT
-"""A page that names its node, on each port that it serves: page.py NAME ADDRESS PORT... (runs on hosts)."""
+"""A page that names its node, or an echo of what it is sent: page.py NAME ADDRESS KIND:PORT... (runs on hosts).
+
+http and tls serve the page, tls with a certificate made for this node at each start. tcp says the node's name and then
+echoes, udp puts the name before what came.
+"""
 
 import http.server
+import socketserver
+import ssl
+import subprocess
 import sys
+import tempfile
 import threading
 
-NAME, ADDRESS, PORTS = sys.argv[1], sys.argv[2], [int(port) for port in sys.argv[3:]]
+NAME, ADDRESS, KINDS = sys.argv[1], sys.argv[2], [each.split(":") for each in sys.argv[3:]]
 PAGE = f"<!doctype html>\n<title>{NAME}</title>\n<p>This page is served by {NAME}.</p>\n".encode()
+CERTIFICATE = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -keyout {0} -out {0} -subj"
 
 
 class Page(http.server.BaseHTTPRequestHandler):
-    """The same answer to every path."""
+    """The same answer to every path, with the client's address as the request's headers tell it."""
 
     protocol_version = "HTTP/1.1"
 
@@ -18,6 +27,9 @@ class Page(http.server.BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Content-Type", "text/html; charset=utf-8")
         self.send_header("Content-Length", str(len(PAGE)))
+        for name, value in self.headers.items():
+            if name.lower() in ("x-forwarded-for", "x-real-ip", "true-client-ip", "forwarded"):
+                self.send_header(f"Seen-{name}", value)
         self.end_headers()
         if self.command == "GET":
             self.wfile.write(PAGE)
@@ -28,7 +40,53 @@ class Page(http.server.BaseHTTPRequestHandler):
         """Health checks would fill the journal."""
 
 
-servers = [http.server.ThreadingHTTPServer((ADDRESS, port), Page) for port in PORTS]
-for server in servers[1:]:
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+class Stream(socketserver.StreamRequestHandler):
+    def handle(self) -> None:
+        self.request.sendall(f"{NAME}\n".encode())
+        while said := self.request.recv(65536):
+            self.request.sendall(said)
+
+
+class Packet(socketserver.DatagramRequestHandler):
+    def handle(self) -> None:
+        self.wfile.write(f"{NAME} ".encode() + self.rfile.read())
+
+
+class Streams(socketserver.ThreadingTCPServer):
+    allow_reuse_address = daemon_threads = True
+
+
+class Pages(http.server.ThreadingHTTPServer):
+    """Without a look at names, which may wait for a resolver."""
+
+    def server_bind(self) -> None:
+        socketserver.TCPServer.server_bind(self)
+        self.server_name, self.server_port = NAME, self.server_address[1]
+
+
+def own_certificate() -> ssl.SSLContext:
+    with tempfile.NamedTemporaryFile(suffix=".pem") as file:
+        subprocess.run(
+            [*CERTIFICATE.format(file.name).split(), f"/CN={NAME}"], check=True, capture_output=True, timeout=30
+        )
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(file.name)
+    return context
+
+
+def server(kind: str, port: int) -> socketserver.BaseServer:
+    where = (ADDRESS, port)
+    if kind == "tcp":
+        return Streams(where, Stream)
+    if kind == "udp":
+        return socketserver.UDPServer(where, Packet)
+    pages = Pages(where, Page)
+    if kind == "tls":
+        pages.socket = own_certificate().wrap_socket(pages.socket, server_side=True)
+    return pages
+
+
+servers = [server(kind, int(port)) for kind, port in KINDS]
+for each in servers[1:]:
+    threading.Thread(target=each.serve_forever, daemon=True).start()
 servers[0].serve_forever()

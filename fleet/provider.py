@@ -5,17 +5,18 @@ from __future__ import annotations
 
 import importlib
 import typing as t
+from pathlib import Path
 
 from fleet import FleetError
+from fleet.state import ROOT, State, prefix_of
 
 if t.TYPE_CHECKING:
     from collections.abc import Collection
 
     from fleet.console import Console
-    from fleet.state import State
     from fleet.topology import Topology
 
-MODULES = {"nspawn": "fleet.nspawn"}
+MODULES = {"nspawn": "fleet.nspawn", "lima": "fleet.lima"}
 
 
 class Provider(t.Protocol):
@@ -31,6 +32,11 @@ class Provider(t.Protocol):
 
     def running(self, topology: Topology, state: State) -> dict[str, bool]:
         """Whether each host runs, by name."""
+
+
+def state(name: str, topology: str) -> State:
+    """Where the provider `name` keeps a fleet: nspawn's is root's, and lima's belongs to the person who runs it."""
+    return State(prefix_of(topology), ROOT if name == "nspawn" else Path.home() / ".wonder-mesh")
 
 
 def load(name: str) -> Provider:

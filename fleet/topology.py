@@ -82,7 +82,18 @@ class Topology:
 
     def service_names(self) -> list[str]:
         """The DNS names of all services, sorted."""
-        return sorted({service["host"] for host in self.hosts for service in host.services})
+        return sorted({service["host"] for host in self.hosts for service in host.services if "host" in service})
+
+    def web_names(self) -> list[str]:
+        """Those of them that gateways have the certificate of, sorted."""
+        passed = {
+            service.get("host") for host in self.hosts for service in host.services if _protocol(service) == "tls"
+        }
+        return sorted({*self.service_names()} - passed)
+
+
+def _protocol(service: dict[str, t.Any]) -> str:
+    return str(service.get("protocol", "http"))
 
 
 def path_of(name: str) -> Path:

@@ -21,7 +21,7 @@ if t.TYPE_CHECKING:
 SUITE = "bookworm"
 PACKAGES = (
     "systemd,systemd-sysv,dbus,libpam-systemd,python3,iproute2,iputils-ping,procps,netbase,openssh-server,"
-    "ca-certificates,sudo,curl"
+    "ca-certificates,sudo,curl,nftables"
 )
 PATIENCE = 1500.0  # seconds for debootstrap on a slow line
 MASKED = [

@@ -40,8 +40,8 @@ validate_modules() { # of ansible-test: documentation and argument specification
     ! grep -v missing-gplv3-license <<<"$said" | grep .
 }
 
-installed_collection() { # what a user gets: built, installed outside the checkout, and its playbooks are right
-    local playbooks=("${PWD}"/playbooks/*.yml) said
+installed_collection() { # what a user gets: built and installed outside the checkout, its playbooks are right, its plugins known
+    local playbooks=("${PWD}"/playbooks/*.yml) said there kind plugins
     ansible-galaxy collection build --output-path "$work/built" >/dev/null
     mkdir "$work/elsewhere"
     cd "$work/elsewhere"
@@ -50,7 +50,17 @@ installed_collection() { # what a user gets: built, installed outside the checko
     playbooks=("${playbooks[@]##*/}")
     said=$(ANSIBLE_DEPRECATION_WARNINGS=true ansible-playbook --syntax-check --inventory localhost, \
         "${playbooks[@]/#/wonder.mesh.}" 2>&1) || { echo "$said" && return 1; }
-    ! grep --after-context 9 DEPRECAT <<<"$said"
+    ! grep --after-context 9 DEPRECAT <<<"$said" || return
+    there=$PWD/ansible_collections/wonder/mesh
+    for kind in callback filter inventory module; do
+        mapfile -t plugins < <(compgen -G "$there/plugins/$kind/*.py" || compgen -G "$there/plugins/${kind}s/*.py")
+        plugins=("${plugins[@]##*/}")
+        plugins=("${plugins[@]%.py}")
+        ! ansible-doc --type "$kind" "${plugins[@]/#/wonder.mesh.}" 2>&1 >/dev/null | grep . || return
+    done
+    ls "$there"/programs/*/go.sum >/dev/null
+    echo '{all: {hosts: {localhost: {}}}}' >hosts.yml
+    ansible-runner run "$there/runner" -p site.yml --inventory "$PWD/hosts.yml" --cmdline=--syntax-check
 }
 
 run() { # FUNCTION: its output and its time in files, its status as ours

@@ -22,6 +22,8 @@ __mesh_packages_of() { # PART -> lines of a command that shows that it is there,
             ;;
         programs)
             echo "qemu-aarch64 qemu-user"
+            echo "qemu-system-x86_64 qemu-system-x86"
+            echo "wg wireguard-tools"
             ;;
         *)
             echo "packages: unknown part '$1': say mesh_packages fleet, lint, newest or programs" >&2

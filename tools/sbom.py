@@ -114,15 +114,15 @@ def document(licences_of: t.Callable[[Module], list[str]]) -> dict[str, t.Any]:
     """The whole bill of materials."""
     table = json.loads((PROGRAMS / "programs.json").read_text(encoding="utf-8"))
     components: dict[Module, dict[str, t.Any]] = {}
-    dependencies, roots = {}, []
+    dependencies: dict[str, set[str]] = {}
     for program in sorted(table):
         sums = hashes(program)
         (root,) = [module for module in pins(program) if module.path == table[program]["module"]]
-        roots.append(root.purl)
         for module in pins(program):
             main = module == root or components.get(module, {}).get("type") == "application"
             components[module] = component(module, sums[module], licences_of(module), main=main)
-        dependencies[root.purl] = sorted(module.purl for module in pins(program) if module != root)
+        # Two programs may be of one module.
+        dependencies.setdefault(root.purl, set()).update(module.purl for module in pins(program) if module != root)
     name = "wonder.mesh programs"
     return {
         "$schema": "http://cyclonedx.org/schema/bom-1.5.schema.json",
@@ -132,8 +132,8 @@ def document(licences_of: t.Callable[[Module], list[str]]) -> dict[str, t.Any]:
         "metadata": {"component": {"bom-ref": name, "type": "application", "name": name}},
         "components": [components[module] for module in sorted(components)],
         "dependencies": [
-            {"ref": name, "dependsOn": sorted(roots)},
-            *({"ref": ref, "dependsOn": needs} for ref, needs in sorted(dependencies.items())),
+            {"ref": name, "dependsOn": sorted(dependencies)},
+            *({"ref": ref, "dependsOn": sorted(needs)} for ref, needs in sorted(dependencies.items())),
         ],
     }
 

@@ -21,7 +21,7 @@ if t.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 PAGE = ROOT / "docs" / "variables.md"
-ROLES = ("headscale", "caddy", "tailscaled", "probe", "verify")
+ROLES = ("headscale", "caddy", "tailscaled", "derper", "wireguard", "probe", "verify")
 HEAD = ("variable", "type", "default", "meaning")
 INTRODUCTION = """\
 # Variables
@@ -36,9 +36,10 @@ found, and what to do. A name that is nearly one of these is refused as a misspe
 A host may be in several: one VPS is often coordinator, gateway and node.
 """
 GROUPS = {
-    "coordinator": "exactly one host, which runs Headscale",
+    "coordinator": "exactly one host, which runs Headscale; none with plain WireGuard",
     "gateways": "public hosts that take traffic from the internet to services; they are nodes too",
-    "relays": "public hosts that will run a relay of their own, which comes later; so far the coordinator relays",
+    "relays": "public hosts that relay what finds no direct path; they are nodes too. With one, better two, the mesh "
+    "outlives its coordinator; without any, the coordinator relays",
     "nodes": "every member of the mesh",
     "strangers": "machines of the internet that are not ours, from which the proof looks at the mesh; if there is "
     "none, the controller is one",

@@ -16,10 +16,15 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         super().run(tmp, task_vars)
-        variables = task_vars or {}
+        _validation, arguments = self.validate_argument_spec({"interface": {"type": "str", "default": ""}})
+        variables, interface = task_vars or {}, arguments["interface"]
+        # Two modules, so that no host gets the code of a backend that it has not.
+        module, options = "wonder.mesh.mesh_host_info", {}
+        if interface:
+            module, options = "wonder.mesh.wireguard_host_info", {"interface": interface}
         try:
             answer: dict[str, t.Any] = self._execute_module(
-                module_name="wonder.mesh.mesh_host_info", module_args={}, task_vars=variables
+                module_name=module, module_args=options, task_vars=variables
             )
         finally:
             self._remove_tmp_path(self._connection._shell.tmpdir)

@@ -14,17 +14,16 @@ import typing as t
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.wonder.mesh.plugins.plugin_utils._inventory import OTHER_VARIABLES, Inventory
+from ansible_collections.wonder.mesh.plugins.plugin_utils._gather import gather, refusal
 from ansible_collections.wonder.mesh.plugins.plugin_utils._model import build_model
-from ansible_collections.wonder.mesh.plugins.plugin_utils._options import meant, options
 from ansible_collections.wonder.mesh.plugins.plugin_utils._programs import find
-from ansible_collections.wonder.mesh.plugins.plugin_utils._values import Broken, plain
+from ansible_collections.wonder.mesh.plugins.plugin_utils._wireguard_known import Known
+from ansible_collections.wonder.mesh.plugins.plugin_utils._wireguard_registry import RegistryError
 from ansible_collections.wonder.mesh.plugins.plugin_utils._world import World
 
 if t.TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-FACTS = ("mesh", "tailscale_node")
 DNS_TIMEOUT = 5.0  # seconds for all names together
 
 
@@ -48,16 +47,19 @@ class ActionModule(ActionBase):
             lambda name: find(name).packages.keys(),
             now,
         )
-        inventory = _gather(variables["groups"], variables["hostvars"])
-        outcome = build_model(inventory, world if arguments["outside"] else None)
+        inventory = gather(variables["groups"], variables["hostvars"])
+        known = Known(inventory, variables["hostvars"], self._loader.path_dwim)
+        try:
+            registry = known.read()
+        except RegistryError as exc:
+            return result | refusal([str(exc)])
+        outcome = build_model(inventory, world if arguments["outside"] else None, registry)
 
         result.update(changed=False, warnings=outcome.warnings)
-        if outcome.model is not None:
-            # The model is a fact, so that every later play and role of the run has it, --limit or not.
-            return result | {"model": outcome.model, "ansible_facts": {"mesh": outcome.model}}
-        count = len(outcome.problems)
-        title = f"The inventory has {count} mistake{'' if count == 1 else 's'}; nothing was changed:"
-        return result | {"failed": True, "msg": "\n".join([title, *outcome.problems])}
+        if outcome.model is None:
+            return result | refusal(outcome.problems)
+        # The model is a fact, so that every later play and role of the run has it, --limit or not.
+        return result | {"model": outcome.model, "ansible_facts": {"mesh": outcome.model}}
 
     def _read_file(self, path: str) -> bytes:
         """A file on the controller, by the playbook's directory; a vaulted one is decrypted. Raises OSError."""
@@ -81,29 +83,6 @@ class ActionModule(ActionBase):
         if not os.path.isdir(folder):
             return f"there is no directory {folder}"
         return "" if os.access(folder, os.W_OK | os.X_OK) else f"nothing can be written to {folder}"
-
-
-def _gather(groups: Mapping[str, Sequence[str]], hostvars: Mapping[str, Mapping[str, t.Any]]) -> Inventory:
-    return Inventory.of(groups, {host: _variables(hostvars[host]) for host in hostvars})
-
-
-def _variables(variables: Mapping[str, t.Any]) -> dict[str, t.Any]:
-    wanted = sorted(name for name in variables if name.startswith("mesh_") or name in OTHER_VARIABLES or meant(name))
-    found = {name: _value(variables, name) for name in wanted}
-    return {name: value for name, value in found.items() if not (name in options() and _is_of_the_run(value))}
-
-
-def _is_of_the_run(value: object) -> bool:
-    """Whether a template needs the facts that the run itself makes. The role checks it when it has them."""
-    return isinstance(value, Broken) and any(f"has no attribute '{fact}'" in value.reason for fact in FACTS)
-
-
-def _value(variables: Mapping[str, t.Any], name: str) -> t.Any:
-    """The templated value; what its template raises is a mistake of the inventory like any other."""
-    try:
-        return plain(variables[name])
-    except Exception as exc:
-        return Broken(f"its template fails: {exc}")
 
 
 def resolve(names: Sequence[str], timeout: float = DNS_TIMEOUT) -> dict[str, list[str]]:

@@ -11,9 +11,14 @@ description:
   - Makes Caddy's JSON for a coordinator, a gateway or a host that is both.
   - In front of the control plane only the paths that clients need have a route. Everything else, the API, its
     documentation and the metrics included, is answered with 404.
-  - Services are found by their MagicDNS names through the mesh's own resolver, whatever resolver the host has. The
+  - Services are found by their MagicDNS names through the mesh's own resolver, whatever resolver the host has; on plain
+    WireGuard by the addresses of their nodes. The
     first healthy replica gets the traffic; another one takes over within five seconds, whether the first refuses or is
     silent.
+  - TCP and UDP services have listeners of their own, and names of TLS services are passed on before TLS, by caddy-l4.
+    It asks the host's own resolver for the names of nodes.
+  - While no replica of an HTTP service answers, the gateway does, with status 503, C(Retry-After) and a page.
+  - Clients cannot claim another address by headers, and a header that does not come in time ends the connection.
   - A reload never cuts a stream of the control plane, of the embedded DERP server or of a service.
 options:
   _input:

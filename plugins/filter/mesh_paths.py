@@ -12,6 +12,7 @@ description:
   - Two nodes of one home meet on their LAN. A node whose network blocks UDP is always relayed. A public node and one
     behind a full-cone NAT are reached directly by everybody else; two easy NATs punch through to each other, and a hard
     NAT only gets through to the former two.
+  - On plain WireGuard a pair is direct if one of the two can call the other, and else it goes through a hub.
   - Nothing is foretold for a NAT of the kind V(auto), nor for one of a carrier (V(cgnat)) towards another NAT.
 options:
   _input:
@@ -30,7 +31,7 @@ RETURN = r"""
 _value:
   description:
     - One entry per ordered pair of nodes, sorted, with C(from), C(to) and C(predicted).
-    - C(predicted) is V(direct), V(relay) or V(unknown).
+    - C(predicted) is V(direct), V(relay), V(hub) or V(unknown).
   type: list
   elements: dict
 """

@@ -11,7 +11,10 @@ description:
   - Makes the policy (version 2, as grants) from the model. It allows what the inventory asks for and nothing else.
   - Every node reaches the probe port of every node; gateways reach exactly the published ports of each node;
     C(mesh_admins) reach SSH of every node; and C(mesh_grants) come on top.
+  - Every node may ping each relay, which thereby knows it, and may send through the peer relays.
   - Every tag in use gets an entry in C(tagOwners), without owners, since nodes get their tags from Headscale alone.
+  - A node that was taken out has the tag C(tag:removed), to which nothing is granted, so that relays do
+    not know it any more.
   - C(grants) is always there. A policy without it would allow everything.
 options:
   _input:
@@ -37,6 +40,8 @@ from collections import defaultdict
 
 from ansible.errors import AnsibleFilterError
 
+from ansible_collections.wonder.mesh.plugins.module_utils._headscale_nodes import REMOVED
+from ansible_collections.wonder.mesh.plugins.plugin_utils._service_entry import port_range
 from ansible_collections.wonder.mesh.plugins.plugin_utils._shape import ShapeError, check_model
 from ansible_collections.wonder.mesh.plugins.plugin_utils._types import SSH_PORT
 
@@ -54,9 +59,10 @@ def mesh_policy(model: object) -> dict[str, t.Any]:
     except ShapeError as exc:
         raise AnsibleFilterError(f"mesh_policy: {exc}") from exc
     return {
-        "tagOwners": {tag: [] for tag in sorted({ALL_NODES, *_tags(mesh)})},
+        "tagOwners": {tag: [] for tag in sorted({ALL_NODES, REMOVED, *_tags(mesh)})},
         "grants": [
             {"src": [ALL_NODES], "dst": [ALL_NODES], "ip": [f"tcp:{mesh['probe_port']}"]},
+            *_to_relays(mesh),
             *_to_services(mesh),
             *_for_admins(mesh),
             *_on_top(mesh),
@@ -70,13 +76,29 @@ def _tags(mesh: Model) -> set[str]:
     return {tag for host in mesh["hosts"].values() for tag in host["tags"]}
 
 
+def _to_relays(mesh: Model) -> list[dict[str, t.Any]]:
+    """A relay lets in whom its own node knows, and Headscale shows a node only those that it shares a rule with."""
+    grants: list[dict[str, t.Any]] = []
+    if mesh["relays"]:
+        grants.append({"src": [ALL_NODES], "dst": ["tag:relay"], "ip": ["icmp:*"]})
+    if mesh["peer_relays"]:
+        carriers = sorted(_selector(mesh, node) for node in mesh["peer_relays"])
+        grants.append({"src": [ALL_NODES], "dst": carriers, "app": {"tailscale.com/cap/relay": []}})
+    return grants
+
+
 def _to_services(mesh: Model) -> list[dict[str, list[str]]]:
-    ports: dict[str, set[int]] = defaultdict(set)
+    ports: dict[str, set[tuple[str, int, int]]] = defaultdict(set)
     for service in mesh["services"]:
+        protocol = "udp" if service["protocol"] == "udp" else "tcp"
         for replica in service["replicas"]:
-            ports[_selector(mesh, replica["node"])].add(replica["port"])
+            ports[_selector(mesh, replica["node"])].add((protocol, replica["port"], service["count"]))
     return [
-        {"src": ["tag:gateway"], "dst": [node], "ip": [f"tcp:{port}" for port in sorted(ports[node])]}
+        {
+            "src": ["tag:gateway"],
+            "dst": [node],
+            "ip": [f"{protocol}:{port_range(first, count)}" for protocol, first, count in sorted(ports[node])],
+        }
         for node in sorted(ports)
     ]
 

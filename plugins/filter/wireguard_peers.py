@@ -40,6 +40,9 @@ _value:
     name:
       description: The inventory name of the node.
       type: str
+    public_key:
+      description: Its own public key, empty as long as it has none.
+      type: str
     addresses:
       description: Its addresses in the mesh, each with the length of a host.
       type: list

@@ -42,6 +42,10 @@ ARGUMENTS: dict[str, t.Any] = {
 }
 
 
+LOGGED_OUT = "logged out\n"
+REMOVED = "tag:removed"  # nothing is granted to it, so nobody knows a node that has only this
+
+
 class Nodes:
     """The nodes of one Headscale, and what was (or would be) changed about them."""
 
@@ -85,9 +89,12 @@ class Nodes:
         if wanted["state"] == "absent":
             self._record(wanted["name"], _membership(node), "")
             self._write("DELETE", f"{PATH}/{node['id']}")
-        elif not _has_expired(node):
-            self._record(wanted["name"], _membership(node), "logged out\n")
-            self._write("POST", f"{PATH}/{node['id']}/expire", {})
+        elif _membership(node) != LOGGED_OUT:
+            self._record(wanted["name"], _membership(node), LOGGED_OUT)
+            if not _has_expired(node):
+                self._write("POST", f"{PATH}/{node['id']}/expire", {})
+            # Others still know a node whose login is over, and relays let in whom they know.
+            self._write("POST", f"{PATH}/{node['id']}/tags", {"tags": [REMOVED]})
 
     def _remove_old(self, node: dict[str, t.Any]) -> None:
         if node["nodeKey"] in self._keys:
@@ -150,7 +157,7 @@ def settle(found: list[dict[str, t.Any]], wanted: list[dict[str, t.Any]], call: 
 
 
 def _membership(node: dict[str, t.Any]) -> str:
-    return "logged out\n" if _has_expired(node) else "a node\n"
+    return LOGGED_OUT if _has_expired(node) and node.get("tags") == [REMOVED] else "a node\n"
 
 
 def _has_expired(node: dict[str, t.Any]) -> bool:

@@ -33,7 +33,7 @@ def intact_daemons(systemd: Systemd, state_root: str = STATE_ROOT) -> dict[str, 
     return {
         daemon.name: daemon.identity
         for daemon, applied in remembered
-        if not _has_leftovers(daemon) and _is_as_wanted(daemon, applied, states)
+        if not has_leftovers(daemon) and _is_as_wanted(daemon, applied, states)
     }
 
 
@@ -52,7 +52,7 @@ def _remembered(directory: str) -> tuple[Daemon, Applied] | None:
         return None  # of another version; the next run writes it anew
 
 
-def _has_leftovers(daemon: Daemon) -> bool:
+def has_leftovers(daemon: Daemon) -> bool:
     """Whether a run was killed, even if all but its own traces was finished."""
     return Journal.has_traces(daemon.state_directory) or os.path.lexists(
         staged_path(applied_path(daemon.state_directory))

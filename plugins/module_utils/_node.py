@@ -28,6 +28,7 @@ ARGUMENTS: dict[str, t.Any] = {
     "accept_dns": {"type": "bool", "default": True},
     "accept_routes": {"type": "bool", "default": False},
     "advertise_routes": {"type": "list", "elements": "str", "default": []},
+    "relay_port": {"type": "int", "default": 0},
     "binary": {"type": "path", "default": "/usr/local/bin/tailscale"},
     "socket": {"type": "path", "default": "/run/tailscale/tailscaled.sock"},
     "state_directory": {"type": "path", "default": "/var/lib/tailscale"},

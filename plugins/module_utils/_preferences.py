@@ -14,11 +14,12 @@ FLAGS = {
     "CorpDNS": "accept-dns",
     "RouteAll": "accept-routes",
     "AdvertiseRoutes": "advertise-routes",
+    "RelayServerPort": "relay-server-port",
     "AutoUpdate.Check": "update-check",
     "AutoUpdate.Apply": "auto-update",
 }
-# `tailscale up` does not know these two.
-ONLY_SET = ("AutoUpdate.Check", "AutoUpdate.Apply")
+# `tailscale up` does not know these.
+ONLY_SET = ("RelayServerPort", "AutoUpdate.Check", "AutoUpdate.Apply")
 
 
 def wanted_preferences(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -27,6 +28,8 @@ def wanted_preferences(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         "CorpDNS": params["accept_dns"],
         "RouteAll": params["accept_routes"],
         "AdvertiseRoutes": sorted(params["advertise_routes"]),
+        # 0 would be a port that the kernel chooses; none is no peer relay.
+        "RelayServerPort": params["relay_port"] or None,
         # The program is pinned and put there by us: it must not replace itself.
         "AutoUpdate.Check": False,
         "AutoUpdate.Apply": False,
@@ -40,11 +43,14 @@ def current_preferences(preferences: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         "CorpDNS": bool(preferences.get("CorpDNS")),
         "RouteAll": bool(preferences.get("RouteAll")),
         "AdvertiseRoutes": sorted(preferences.get("AdvertiseRoutes") or []),
+        "RelayServerPort": preferences.get("RelayServerPort"),
         "AutoUpdate.Check": bool(update.get("Check")),
         "AutoUpdate.Apply": bool(update.get("Apply")),
     }
 
 
 def flag(preference: str, value: t.Any) -> str:
+    if value is None:
+        value = ""
     text = ",".join(value) if isinstance(value, list) else str(value).lower() if isinstance(value, bool) else value
     return f"--{FLAGS[preference]}={text}"

@@ -19,6 +19,8 @@ from ansible_collections.wonder.mesh.plugins.module_utils._probe_peer import (
 )
 from ansible_collections.wonder.mesh.plugins.module_utils._probe_public import URL_SECONDS, Fetcher, probe_port
 from ansible_collections.wonder.mesh.plugins.module_utils._probe_status import StatusFeed, reader
+from ansible_collections.wonder.mesh.plugins.module_utils._probe_stream import probe_stream
+from ansible_collections.wonder.mesh.plugins.module_utils._probe_wireguard import by_hops, interface_reader
 
 if t.TYPE_CHECKING:
     from ansible_collections.wonder.mesh.plugins.module_utils._probe_status import RunCommand
@@ -67,6 +69,8 @@ def check_plan(plan: dict[str, t.Any]) -> None:
     """Raise PlanError for arguments that contradict each other."""
     if plan["relay_after"] not in RELAY_AFTER:
         raise PlanError(f"relay_after is {plan['relay_after']}, expected {RELAY_AFTER[0]} to {RELAY_AFTER[-1]} seconds")
+    if plan["socks"] and plan["interface"]:
+        raise PlanError("socks and interface are both given: a host with an interface of WireGuard has no proxy")
     if plan["socks"]:
         try:
             split_address(plan["socks"])
@@ -87,11 +91,14 @@ def measure(plan: dict[str, t.Any], run_command: RunCommand) -> Result:
     check_plan(plan)
     times = Times(plan["relay_after"])
     dial = Dialer(plan["socks"])
-    feed = StatusFeed(reader(run_command, plan["tailscale"], plan["socket"]))
+    feed, observe = StatusFeed(reader(run_command, plan["tailscale"], plan["socket"])), None
+    if plan["interface"]:
+        feed = StatusFeed(interface_reader(run_command, plan["interface"], plan["peers"]))
+        observe = functools.partial(by_hops, plan["port"])
     if plan["member"]:
         feed.start()
 
-    probes = [PeerProbe(peer["name"], peer["dns"], plan["port"], dial, feed, times) for peer in plan["peers"]]
+    probes = [PeerProbe(peer["name"], peer["dns"], plan["port"], dial, feed, times, observe) for peer in plan["peers"]]
     by_name = {probe.name: probe for probe in probes}
     fetch = Fetcher()
     bind = functools.partial
@@ -110,6 +117,10 @@ def measure(plan: dict[str, t.Any], run_command: RunCommand) -> Result:
             for item in plan["urls"]
         ],
         "ports": [Job(bind(probe_port, **item), bind(dict, item, open=False)) for item in plan["ports"]],
+        "streams": [
+            Job(bind(probe_stream, **item), bind(dict, name=item["name"], url=item["url"], open=False, certificate=""))
+            for item in plan["streams"]
+        ],
     }
     until = times.end + LAST_WORDS_SECONDS
     result: Result = {kind: [job.result(until) for job in each] for kind, each in jobs.items()}
@@ -137,8 +148,8 @@ def _answer(port: int, socks: str, feed: StatusFeed, times: Times) -> Result:
     address = "127.0.0.1"
     try:
         if not socks:
-            snapshot = feed.wait_for(lambda status: bool(status.ipv4), times.appear)
-            address = snapshot.status.ipv4 if snapshot.status else ""
+            snapshot = feed.wait_for(lambda status: bool(status.address), times.appear)
+            address = snapshot.status.address if snapshot.status else ""
         if not address:
             raise DialError("error", f"this node has no mesh address: {feed.latest.error or 'it is not running'}")
         Dialer()(address, port, ANSWER_SECONDS).close()

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 import time
 import typing as t
@@ -19,6 +20,9 @@ if t.TYPE_CHECKING:
 
     from ansible_collections.wonder.mesh.plugins.module_utils._probe_dial import Dial
     from ansible_collections.wonder.mesh.plugins.module_utils._probe_status import PeerStatus, Snapshot, StatusFeed
+
+    # The path that traffic takes since then (monotonic seconds), or None when more of it is needed.
+    Observe = t.Callable[[t.Optional[PeerStatus], Snapshot, float], t.Optional[Path]]
 
 DIAL_SECONDS = 3.0
 # How long a peer may take to appear: a lost WireGuard handshake is repeated after 5 s, and a netmap may lag.
@@ -67,12 +71,23 @@ class PeerResult:
 class PeerProbe:
     """The probe of one peer, made to run in a thread of its own; ``settled`` is set when others may use the path."""
 
-    def __init__(self, name: str, dns: str, port: int, dial: Dial, feed: StatusFeed, times: Times) -> None:
+    def __init__(
+        self,
+        name: str,
+        dns: str,
+        port: int,
+        dial: Dial,
+        feed: StatusFeed,
+        times: Times,
+        observe: Observe | None = None,
+    ) -> None:
+        """``observe`` finds the path of traffic that flows; without it, what tailscaled says of the peer counts."""
         self._dns = dns
         self._port = port
         self._dial = dial
         self._feed = feed
         self._times = times
+        self._observe = observe or functools.partial(by_status, times.relay_after)
         self._result = PeerResult(name)
         self.settled = threading.Event()  # the first round trip succeeded, or there is none to wait for
 
@@ -122,7 +137,7 @@ class PeerProbe:
                 continue
             self._result.path, self._result.endpoint = path.kind, path.endpoint
             if path.kind == "unknown":
-                self._result.error = "traffic flows, but tailscaled named no path for it in time: " + self._doubt()
+                self._result.error = "traffic flows, but its path was not found in time: " + self._doubt()
             return sock
 
     def _follow(self, sock: socket.socket) -> Path:
@@ -133,7 +148,7 @@ class PeerProbe:
         while True:
             self._round_trip(sock)
             snapshot = self._feed.latest
-            path = decide(self._find(snapshot), snapshot.began, since, self._times.relay_after)
+            path = self._observe(self._find(snapshot), snapshot, since)
             if path is not None:
                 return path
             if time.monotonic() >= self._times.settle:
@@ -145,14 +160,14 @@ class PeerProbe:
 
     def _connect(self) -> socket.socket:
         peer = self._find(self._feed.latest)
-        if peer is None or not peer.ipv4:
+        if peer is None or not peer.address:
             raise OSError(self._doubt())
-        self._result.address = peer.ipv4
+        self._result.address = peer.address
         timeout = min(DIAL_SECONDS, self._times.end - time.monotonic())
         if timeout <= 0:
             raise OSError("the time for this peer is over")
         try:
-            return self._dial(peer.ipv4, self._port, timeout)
+            return self._dial(peer.address, self._port, timeout)
         except OSError as exc:
             offline = "" if peer.online else "; the coordinator says that the peer is offline"
             raise OSError(f"{describe(exc)}{offline}") from None
@@ -169,4 +184,9 @@ class PeerProbe:
             return f"this node is in state {snapshot.status.state}, expected Running"
         if self._find(snapshot) is None:
             return f"tailscaled knows no peer {self._dns}: it has not joined, or the policy hides it"
-        return "tailscaled says no address, no direct endpoint and no relay of it"
+        return "no address, no direct endpoint and no relay of it is known"
+
+
+def by_status(relay_after: float, peer: PeerStatus | None, snapshot: Snapshot, since: float) -> Path | None:
+    """What tailscaled says of the peer."""
+    return decide(peer, snapshot.began, since, relay_after)

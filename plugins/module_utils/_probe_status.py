@@ -37,8 +37,8 @@ class PeerStatus:
     relay: str = ""
 
     @property
-    def ipv4(self) -> str:
-        return next((address for address in self.addresses if ":" not in address), "")
+    def address(self) -> str:
+        return _first(self.addresses)
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ class Status:
     peers: tuple[PeerStatus, ...]
 
     @property
-    def ipv4(self) -> str:
-        return next((address for address in self.addresses if ":" not in address), "")
+    def address(self) -> str:
+        return _first(self.addresses)
 
     def find(self, name: str, dns: str) -> PeerStatus | None:
         """The peer with this DNS name, or else the only one whose first DNS label or host name is the same."""
@@ -72,7 +72,7 @@ class Status:
 
 @dataclass(frozen=True)
 class Path:
-    """How two nodes talk: ``direct``, ``peer-relay``, ``relay`` or ``unknown``; and the address or the relay's code."""
+    """How two nodes talk: ``direct``, ``peer-relay``, ``relay``, ``hub`` or ``unknown``; and the address, if known."""
 
     kind: str = "unknown"
     endpoint: str = ""
@@ -190,6 +190,11 @@ def _peer(data: dict[str, t.Any]) -> PeerStatus:
         peer_relay=data.get("PeerRelay") or "",
         relay=data.get("Relay") or "",
     )
+
+
+def _first(addresses: tuple[str, ...]) -> str:
+    """The first IPv4 address, or else the first of all."""
+    return next((address for address in addresses if ":" not in address), next(iter(addresses), ""))
 
 
 def _plain(name: str | None) -> str:

@@ -17,6 +17,7 @@ from ansible_collections.wonder.mesh.plugins.module_utils._daemon import DaemonE
 if t.TYPE_CHECKING:
     from ansible_collections.wonder.mesh.plugins.module_utils._systemd import Systemd
 
+PROBES = ("url", "socket", "port")
 PAUSE = 0.05  # seconds between two looks
 STEADY = 0.5  # seconds that a unit without a probe must stay up before it counts as ready
 
@@ -24,7 +25,8 @@ STEADY = 0.5  # seconds that a unit without a probe must stay up before it count
 def wait_until_ready(systemd: Systemd, unit: str, ready: t.Mapping[str, t.Any], restarts: int) -> None:
     """Wait until ``unit`` is up and its probe answers; DaemonError when it dies or does not answer in time.
 
-    ``ready`` may hold ``url`` (http, answers 200), ``socket`` (a Unix socket that accepts) and ``timeout`` (seconds).
+    ``ready`` may hold ``url`` (http, answers 200), ``socket`` (a Unix socket that accepts), ``port`` (a TCP port that
+    accepts on loopback) and ``timeout`` (seconds).
     ``restarts`` is how often systemd had restarted the unit before.
     """
     timeout = float(ready.get("timeout") or 30)
@@ -48,7 +50,7 @@ def wait_until_ready(systemd: Systemd, unit: str, ready: t.Mapping[str, t.Any], 
 
 
 def _has_probe(ready: t.Mapping[str, t.Any]) -> bool:
-    return bool(ready.get("url") or ready.get("socket"))
+    return any(map(ready.get, PROBES))
 
 
 def _ask(ready: t.Mapping[str, t.Any]) -> str:
@@ -62,8 +64,10 @@ def _ask(ready: t.Mapping[str, t.Any]) -> str:
             with socket.socket(socket.AF_UNIX) as client:
                 client.settimeout(2)
                 client.connect(ready["socket"])
+        if ready.get("port"):
+            socket.create_connection(("127.0.0.1", ready["port"]), timeout=2).close()
     except (OSError, http.client.HTTPException) as exc:
-        return f"{ready.get('url') or ready.get('socket')} does not answer ({exc})"
+        return f"{next(filter(None, map(ready.get, PROBES)))} does not answer ({exc})"
     return ""
 
 

@@ -56,6 +56,8 @@ class Tailscale:
 
     def restart(self, unit: str) -> None:
         """Start the daemon anew and wait until it answers."""
+        # One that was started several times in some seconds would refuse to start.
+        self._run_command(["timeout", str(JOIN), "systemctl", "reset-failed", "--", unit])
         rc, _out, err = self._run_command(["timeout", str(JOIN), "systemctl", "restart", "--", unit])
         if rc != 0:
             raise TailscaleError(f"`systemctl restart {unit}` failed: {err.strip()}")

@@ -26,6 +26,7 @@ PUBLIC = (
     "CorpDNS",
     "Hostname",
     "LoggedOut",
+    "RelayServerPort",
     "RouteAll",
 )
 

@@ -62,6 +62,7 @@ ARGUMENTS: dict[str, t.Any] = {
         "options": {
             "url": {"type": "str"},
             "socket": {"type": "path"},
+            "port": {"type": "int"},
             "timeout": {"type": "int", "default": 30},
         },
     },

@@ -181,6 +181,9 @@ options:
       socket:
         description: A Unix socket that accepts a connection.
         type: path
+      port:
+        description: A TCP port that accepts a connection on loopback.
+        type: int
       timeout:
         description: How long to wait, in seconds.
         type: int
@@ -272,9 +275,6 @@ missing:
   sample: []
 """
 
-import contextlib
-import fcntl
-import functools
 import os
 import platform
 import typing as t
@@ -285,6 +285,7 @@ from ansible_collections.wonder.mesh.plugins.module_utils._accounts import Accou
 from ansible_collections.wonder.mesh.plugins.module_utils._checker import check
 from ansible_collections.wonder.mesh.plugins.module_utils._daemon import Applied, Daemon, DaemonError, Difference, plan
 from ansible_collections.wonder.mesh.plugins.module_utils._files import FileError
+from ansible_collections.wonder.mesh.plugins.module_utils._lock import only_run
 from ansible_collections.wonder.mesh.plugins.module_utils._removal import Removal
 from ansible_collections.wonder.mesh.plugins.module_utils._session import comes_through
 from ansible_collections.wonder.mesh.plugins.module_utils._systemd import Systemd, SystemdError
@@ -293,7 +294,7 @@ from ansible_collections.wonder.mesh.plugins.module_utils._trial import ON_TRIAL
 from ansible_collections.wonder.mesh.plugins.module_utils._wanted import ARGUMENTS, UNITS, wanted
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 
 def converge(module: AnsibleModule, daemon: Daemon, systemd: Systemd) -> dict[str, t.Any]:
@@ -344,22 +345,6 @@ def _result(differences: list[Difference]) -> dict[str, t.Any]:
     return {"changed": bool(differences), "diff": diff}
 
 
-@contextlib.contextmanager
-def _only_run(module: AnsibleModule) -> Iterator[None]:
-    """Keep two runs from working on one host at once: the second waits for the first one's transaction.
-
-    Of a run that is killed, a command may go on (a copy of data, say). So commands hold the lock, too.
-    """
-    # A directory can be locked too, and leaves no lock file behind.
-    descriptor = os.open(UNITS, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        module.run_command = functools.partial(module.run_command, pass_fds=(descriptor,))  # type: ignore[method-assign]
-        yield
-    finally:
-        os.close(descriptor)
-
-
 def main() -> None:
     module = AnsibleModule(
         argument_spec=ARGUMENTS,
@@ -374,7 +359,7 @@ def main() -> None:
         module.exit_json(changed=False, machine=machine, missing=["program"])
     daemon = wanted(module.params, machine)
     try:
-        with _only_run(module):
+        with only_run(module, UNITS):
             act = remove if daemon.state == "absent" else converge
             result = act(module, daemon, Systemd(module.run_command))
     except (AccountError, DaemonError, FileError, SystemdError, OSError) as exc:

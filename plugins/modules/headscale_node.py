@@ -38,7 +38,8 @@ options:
         elements: str
       state:
         description:
-          - V(expired) logs the node out. It keeps its name and addresses, and comes back to them with a new join key.
+          - V(expired) logs the node out and gives it the tag C(tag:removed) alone, to which nothing is granted, so that
+            relays do not know it either. It keeps its name and addresses, and comes back to them with a new join key.
           - V(absent) deletes it. Should it come back, it is a new node.
         type: str
         choices: [absent, expired, present]

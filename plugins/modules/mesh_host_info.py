@@ -20,11 +20,22 @@ description:
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
   - wonder.mesh.attributes.no_diff
+options:
+  interface:
+    description:
+      - The host's interface of plain WireGuard, if that carries the mesh. The answer is then what
+        M(wonder.mesh.wireguard_host_info) returns.
+    type: str
+    default: ""
 """
 
 EXAMPLES = r"""
 - name: Look at the host
   wonder.mesh.mesh_host_info:
+
+- name: Look at a host of a mesh on WireGuard
+  wonder.mesh.mesh_host_info:
+    interface: wm0
 """
 
 RETURN = r"""
@@ -48,6 +59,13 @@ headscale:
   returned: success
   type: dict
   sample: {policy: {grants: []}, nodes: []}
+relays:
+  description:
+    - C(published) are the regions of the map of relays that the coordinator publishes. C(certificates) are those that a
+      relay made for itself, each with its pin and the time at which it ends.
+  returned: success
+  type: dict
+  sample: {published: [], certificates: {/etc/derper/203.0.113.12.pem: [sha256-raw:9f86…, 2110000000]}}
 """
 
 import contextlib
@@ -57,6 +75,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.wonder.mesh.plugins.module_utils._derp import certificates, published
 from ansible_collections.wonder.mesh.plugins.module_utils._headscale import (
     CONNECTION,
     Headscale,
@@ -98,6 +117,14 @@ def headscale(module: AnsibleModule) -> dict[str, t.Any]:
     return {}
 
 
+def relays(module: AnsibleModule) -> dict[str, t.Any]:
+    """What derper_certificate and headscale_relays_info read before they decide."""
+    found: dict[str, t.Any] = {"published": [], "certificates": certificates(module.run_command)}
+    with contextlib.suppress(OSError):
+        found["published"] = published()
+    return found
+
+
 def daemons(module: AnsibleModule) -> dict[str, str]:
     with contextlib.suppress(SystemdError):
         return intact_daemons(Systemd(module.run_command))
@@ -105,13 +132,14 @@ def daemons(module: AnsibleModule) -> dict[str, str]:
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec={}, supports_check_mode=True)
+    module = AnsibleModule(argument_spec={"interface": {"type": "str", "default": ""}}, supports_check_mode=True)
     module.exit_json(
         changed=False,
         machine=platform.machine(),
         daemons=daemons(module),
         node=node(module),
         headscale=headscale(module),
+        relays=relays(module),
     )
 
 

@@ -17,9 +17,11 @@ description:
 notes:
   - A path is V(direct) or V(peer-relay) as soon as tailscaled names it for traffic that this call made flow. It is
     V(relay) only after O(relay_after) seconds of two-way traffic without either, since first packets are relayed.
+  - With O(interface), where no tailscaled is asked, a path is what its packets show. It is V(direct) if the first
+    machine that they meet in the mesh is the peer, and V(hub) if others pass them on.
   - A peer's C(carried) means that 1 MiB went each way after the path was known, and that both hashes are equal.
 requirements:
-  - On members of the mesh, C(tailscale) and a running C(tailscaled)
+  - On members of the mesh, C(tailscale) and a running C(tailscaled), or C(ip) with O(interface)
   - On the peers, the responder that the role P(wonder.mesh.probe#role) sets up
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
@@ -55,6 +57,10 @@ options:
     description: Address and port of a userspace node's SOCKS5 proxy; empty on nodes with a TUN device.
     type: str
     default: ""
+  interface:
+    description: The host's interface of plain WireGuard; empty where tailscaled carries the mesh.
+    type: str
+    default: ""
   peers:
     description: The peers to measure.
     type: list
@@ -69,6 +75,10 @@ options:
         description: The peer's DNS name in the mesh. The first label is enough when no other peer has it.
         type: str
         required: true
+      address:
+        description: With O(interface), the peer's address in the mesh. Else tailscaled knows it.
+        type: str
+        default: ""
   connections:
     description: TCP ports to try on the mesh addresses of peers, once the path to the peer is up.
     type: list
@@ -126,6 +136,27 @@ options:
         type: str
         choices: [stun, tcp]
         default: tcp
+  streams:
+    description: Services to try that are no HTTP, within 6 seconds.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: The name under which the service comes back.
+        type: str
+        required: true
+      url:
+        description:
+          - C(tcp://HOST:PORT) is a connection that is not closed for 3 seconds, or gives a byte.
+          - C(tls://HOST:PORT) is a handshake for that name, whose certificate is not verified.
+          - C(udp://HOST:PORT) is any answer to O(streams[].send).
+        type: str
+        required: true
+      send:
+        description: The text to send to a UDP service.
+        type: str
+        default: ""
   relay_after:
     description: Seconds (1 to 20) of traffic both ways without a better path after which a path counts as relayed.
     type: int
@@ -168,7 +199,8 @@ peers:
     - One item for each of O(peers), in their order.
     - C(sent) counts the bytes that the peer says arrived, C(received) those that arrived here. C(latency_ms) is the
       shortest of five round trips after the path was known, in milliseconds.
-    - C(path) is V(direct), V(peer-relay), V(relay) or V(unknown), C(endpoint) the peer's address or the relay's code.
+    - C(path) is V(direct), V(peer-relay), V(relay), V(hub) or V(unknown), C(endpoint) the peer's address, the relay's
+      code or the hub's address in the mesh, if it is known.
   returned: always
   type: list
   elements: dict
@@ -204,6 +236,13 @@ ports:
   type: list
   elements: dict
   sample: [{name: hub, address: hub.example.com, port: 443, protocol: tcp, open: true, error: ""}]
+streams:
+  description:
+    - One item for each of O(streams), in their order. C(certificate) is that of a C(tls) handshake, as PEM.
+  returned: always
+  type: list
+  elements: dict
+  sample: [{name: db, url: "tcp://hub.example.com:5432", open: true, certificate: "", error: ""}]
 """
 
 from ansible.module_utils.basic import AnsibleModule
@@ -225,7 +264,8 @@ def main() -> None:
             "tailscale": {"type": "path", "default": "/usr/local/bin/tailscale"},
             "socket": {"type": "path", "default": "/run/tailscale/tailscaled.sock"},
             "socks": {"type": "str", "default": ""},
-            "peers": items(name=text, dns=text),
+            "interface": {"type": "str", "default": ""},
+            "peers": items(name=text, dns=text, address={"type": "str", "default": ""}),
             "connections": items(to=text, port=number),
             "answers": {"type": "list", "elements": "int", "default": []},
             "urls": items(name=text, url=text),
@@ -235,6 +275,7 @@ def main() -> None:
                 port=number,
                 protocol={"type": "str", "choices": ["stun", "tcp"], "default": "tcp"},
             ),
+            "streams": items(name=text, url=text, send={"type": "str", "default": ""}),
             "relay_after": {"type": "int", "default": 10},
         },
         supports_check_mode=True,

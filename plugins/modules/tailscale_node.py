@@ -49,6 +49,10 @@ options:
     type: list
     elements: str
     default: []
+  relay_port:
+    description: The UDP port on which the host carries traffic between two other nodes, as a peer relay. V(0) for none.
+    type: int
+    default: 0
   binary:
     description: The C(tailscale) command.
     type: path

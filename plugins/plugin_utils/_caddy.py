@@ -12,6 +12,14 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.wonder.mesh.plugins.plugin_utils._caddy_streams import (
+    HEALTH_INTERVAL,
+    HEALTH_TIMEOUT,
+    listeners,
+    passthrough,
+    upstream,
+)
+
 if t.TYPE_CHECKING:
     from ansible_collections.wonder.mesh.plugins.plugin_utils._types import Model, Service
 
@@ -45,13 +53,36 @@ STREAM_CLOSE_DELAY = "24h"
 DIAL_TIMEOUT = "2s"
 TRY_DURATION = "4s"
 TRY_INTERVAL = "100ms"
-HEALTH_INTERVAL = "2s"
-HEALTH_TIMEOUT = "2s"
 FAIL_DURATION = "5s"  # longer than one request tries; after it the health check knows
 
 # A client asks for this path in plain HTTP to tell a captive portal from the internet, and wants its challenge back.
 CAPTIVE_PATH = "/generate_204"
 CHALLENGE = "X-Tailscale-Challenge"
+
+# What a client may ask for, and how long it may take: a slow header holds a connection, and so does a silent client.
+# A body may be as large as the service likes, and take as long as it flows.
+LIMITS = {"read_header_timeout": "10s", "idle_timeout": "2m", "max_header_bytes": 32768}
+# The address of the client is what Caddy saw. X-Forwarded-For it sets itself, and these it would pass on as they came.
+FROM_CLIENT = [
+    "CF-Connecting-IP",
+    "Fastly-Client-IP",
+    "Forwarded",
+    "True-Client-IP",
+    "X-Client-IP",
+    "X-Cluster-Client-IP",
+]
+# What the gateway says while no replica of a service answers; a browser asks again by itself.
+OFFLINE_STATUSES = ["502", "503", "504"]
+RETRY_AFTER = "5"
+OFFLINE_PAGE = """\
+<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>This home is offline</title>
+<p>This home is offline. The page comes back by itself when it is online again.</p>
+</html>
+"""
 
 NOT_FOUND: dict[str, t.Any] = {"handle": [{"handler": "static_response", "status_code": 404}]}
 
@@ -65,8 +96,10 @@ def configuration(
     """
     groups = model["hosts"][host]["groups"]
     front = model["hosts"][host]["public_address"] if "coordinator" in groups else None
-    services = sorted(model["services"], key=_longest_path_first) if "gateways" in groups else []
+    published = model["services"] if "gateways" in groups else []
+    services = sorted((each for each in published if each["protocol"] == "http"), key=_longest_path_first)
     names = sorted({*([front] if front else []), *(service["host"] for service in services)})
+    streams = listeners(model, published)
     return {
         "admin": {"listen": ADMIN, "config": {"persist": False}},
         "apps": {
@@ -74,22 +107,27 @@ def configuration(
                 "servers": {
                     "https": {
                         "listen": [":443"],
+                        **LIMITS,
                         "routes": [
                             *(_front(front) if front else []),
-                            *(_service(service, resolver) for service in services),
+                            *(_service(model, service, resolver) for service in services),
                             NOT_FOUND,
                         ],
+                        **_offline(services),
+                        **passthrough(model, published),
                         "tls_connection_policies": [{}],
                         "automatic_https": {"disable_redirects": True},
                     },
                     "http": {
                         "listen": [":80"],
+                        **LIMITS,
                         "routes": [*(_captive(front) if front else []), *_redirects(names), NOT_FOUND],
                         "automatic_https": {"disable": True},
                     },
                 }
             },
             "tls": _tls(certificates, acme),
+            **({"layer4": {"servers": streams}} if streams else {}),
         },
     }
 
@@ -123,23 +161,21 @@ def _front(name: str) -> list[dict[str, t.Any]]:
     ]
 
 
-def _service(service: Service, resolver: str) -> dict[str, t.Any]:
+def _service(model: Model, service: Service, resolver: str) -> dict[str, t.Any]:
     match: dict[str, t.Any] = {"host": [service["host"]]}
     if service["path"] != "/":
         match["path"] = [service["path"], f"{service['path']}/*"]
-    address = resolver if ":" in resolver else f"{resolver}:53"
-    transport: dict[str, t.Any] = {
-        "protocol": "http",
-        "resolver": {"addresses": [f"udp/{address}"]},
-        "dial_timeout": DIAL_TIMEOUT,
-    }
+    transport: dict[str, t.Any] = {"protocol": "http", "dial_timeout": DIAL_TIMEOUT}
+    if not model["wireguard"]:
+        transport["resolver"] = {"addresses": [f"udp/{resolver if ':' in resolver else f'{resolver}:53'}"]}
     if len(service["replicas"]) > 1:
         # On a kept connection a request to a home that lost its power hangs for minutes (measured: only a new dial
         # times out, and only a failed dial is tried elsewhere). A single replica has no elsewhere, and keeps its pool.
         transport["keep_alive"] = {"enabled": False}
     proxy = {
         "handler": "reverse_proxy",
-        "upstreams": [{"dial": f"{replica['dns']}:{replica['port']}"} for replica in service["replicas"]],
+        "upstreams": [{"dial": upstream(model, replica)} for replica in service["replicas"]],
+        "headers": {"request": {"set": {"X-Real-Ip": ["{http.request.remote.host}"]}, "delete": FROM_CLIENT}},
         "transport": transport,
         "load_balancing": {
             "selection_policy": {"policy": "first"},
@@ -158,6 +194,26 @@ def _service(service: Service, resolver: str) -> dict[str, t.Any]:
         "stream_close_delay": STREAM_CLOSE_DELAY,
     }
     return {"match": [match], "handle": [proxy], "terminal": True}
+
+
+def _offline(services: list[Service]) -> dict[str, t.Any]:
+    """The page for a service without a replica that answers. The front of the control plane keeps its own errors."""
+    if not services:
+        return {}
+    page = {
+        "handler": "static_response",
+        "status_code": 503,
+        "headers": {
+            "Retry-After": [RETRY_AFTER],
+            "Refresh": [RETRY_AFTER],
+            "Cache-Control": ["no-store"],
+            "Content-Type": ["text/html; charset=utf-8"],
+        },
+        "body": OFFLINE_PAGE,
+    }
+    hosts = sorted({service["host"] for service in services})
+    match = {"host": hosts, "vars": {"{http.error.status_code}": OFFLINE_STATUSES}}
+    return {"errors": {"routes": [{"match": [match], "handle": [page], "terminal": True}]}}
 
 
 def _captive(name: str) -> list[dict[str, t.Any]]:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import ipaddress
 import typing as t
 
 from ansible_collections.wonder.mesh.plugins.plugin_utils._options import options
-from ansible_collections.wonder.mesh.plugins.plugin_utils._types import GROUPS, PROBE_PORT, SSH_PORT
+from ansible_collections.wonder.mesh.plugins.plugin_utils._types import BACKENDS, GROUPS, PROBE_PORT, SSH_PORT
 from ansible_collections.wonder.mesh.plugins.plugin_utils._values import (
     Broken,
     Problems,
@@ -34,7 +35,7 @@ if t.TYPE_CHECKING:
 CONNECTION = ("ansible_host", "ansible_port")
 # What else is read besides mesh_*, and nothing but that.
 OTHER_VARIABLES = (*options(), *CONNECTION)
-LATER_BACKENDS = ("wireguard", "zerotier")
+LATER_BACKENDS = ("zerotier",)
 REMOVE_DATA = (True, False, "true", "false", "yes", "no")  # -e mesh_remove_data=true gives a text
 NEVER_GIVEN = ("the network", "broadcast")
 NETWORKS = {
@@ -86,6 +87,12 @@ class Inventory:
             )
         return next(reversed(values.values()))[1] if values else None
 
+    @functools.cached_property
+    def backend(self) -> str:
+        """What carries the mesh; the first backend if the inventory says nothing that there is."""
+        value = self.everywhere("mesh_backend", Problems())
+        return value if isinstance(value, str) and value in BACKENDS else BACKENDS[0]
+
 
 def check_variable_names(inventory: Inventory, problems: Problems) -> None:
     unknown: dict[str, list[str]] = {}
@@ -126,12 +133,12 @@ def check_domain(domain: str, server: str, coordinator: str, problems: Problems)
 def read_backend(inventory: Inventory, problems: Problems) -> str:
     value = inventory.everywhere("mesh_backend", problems)
     if value is None:
-        value = "headscale"
+        value = BACKENDS[0]
     if isinstance(value, str) and value in LATER_BACKENDS:
-        problems.add("all", "mesh_backend", value, f"{value} comes later", "Use headscale")
-    elif value != "headscale":
-        problems.add("all", "mesh_backend", value, "it is no backend that there is", "Use headscale")
-    return "headscale"
+        problems.add("all", "mesh_backend", value, f"{value} comes later", f"Use {' or '.join(BACKENDS)}")
+    elif value not in BACKENDS:
+        problems.add("all", "mesh_backend", value, "it is no backend that there is", f"Use {' or '.join(BACKENDS)}")
+    return inventory.backend
 
 
 def read_probe_port(inventory: Inventory, problems: Problems) -> int:

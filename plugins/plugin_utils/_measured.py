@@ -13,6 +13,7 @@ from collections.abc import Mapping
 
 OUTSIDE = "outside --limit"
 NOT_MEASURED = "not measured"
+PATHS = ("direct", "peer-relay", "relay", "hub")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,13 +32,14 @@ class Measured:
 
     host: str
     missing: str = ""
-    state: str = "not running"  # of its tailscaled, with the reason if there is none
+    state: str = "not running"  # of its tailscaled or its interface, with the reason if there is none
     addresses: tuple[str, ...] = ()
     peers: Mapping[str, Peer] = dataclasses.field(default_factory=dict)
     connections: Mapping[tuple[str, int], tuple[str, str]] = dataclasses.field(default_factory=dict)
     answers: Mapping[int, bool] = dataclasses.field(default_factory=dict)
     urls: Mapping[str, tuple[int | None, str]] = dataclasses.field(default_factory=dict)
     ports: Mapping[tuple[str, int, str], tuple[bool, str]] = dataclasses.field(default_factory=dict)
+    streams: Mapping[str, tuple[bool, str, str]] = dataclasses.field(default_factory=dict)  # open, certificate, error
 
     @property
     def failed(self) -> bool:
@@ -63,7 +65,7 @@ def read_measurement(host: str, raw: object) -> Measured:
             _text(each.get("name")): Peer(
                 each.get("carried") is True,
                 _number(each.get("latency_ms")),
-                path if (path := _text(each.get("path"))) in ("direct", "peer-relay", "relay") else "unknown",
+                path if (path := _text(each.get("path"))) in PATHS else "unknown",
                 _text(each.get("error")),
             )
             for each in _maps(raw.get("peers"))
@@ -83,6 +85,14 @@ def read_measurement(host: str, raw: object) -> Measured:
                 _text(each.get("error")),
             )
             for each in _maps(raw.get("ports"))
+        },
+        streams={
+            _text(each.get("url")): (
+                each.get("open") is True,
+                pem if isinstance(pem := each.get("certificate"), str) else "",
+                _text(each.get("error")),
+            )
+            for each in _maps(raw.get("streams"))
         },
     )
 

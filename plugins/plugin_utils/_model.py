@@ -16,13 +16,19 @@ from ansible_collections.wonder.mesh.plugins.plugin_utils._inventory import Inve
 from ansible_collections.wonder.mesh.plugins.plugin_utils._options import check_options, players, value_of
 from ansible_collections.wonder.mesh.plugins.plugin_utils._pins import check_program_sources, check_versions
 from ansible_collections.wonder.mesh.plugins.plugin_utils._ports import check_ports
+from ansible_collections.wonder.mesh.plugins.plugin_utils._public_ports import check_public_ports
+from ansible_collections.wonder.mesh.plugins.plugin_utils._relays import (
+    check_relay_certificates,
+    peer_relays,
+    read_relays,
+)
 from ansible_collections.wonder.mesh.plugins.plugin_utils._services import check_probe_port, read_services
 from ansible_collections.wonder.mesh.plugins.plugin_utils._settings import (
     check_agreement,
     check_settings,
     check_states,
 )
-from ansible_collections.wonder.mesh.plugins.plugin_utils._types import NATS, PROXY_PORT
+from ansible_collections.wonder.mesh.plugins.plugin_utils._types import INTERFACE, NATS, PROXY_PORT
 from ansible_collections.wonder.mesh.plugins.plugin_utils._values import (
     Problems,
     dns_label,
@@ -30,6 +36,9 @@ from ansible_collections.wonder.mesh.plugins.plugin_utils._values import (
     ip_address,
     printable,
 )
+from ansible_collections.wonder.mesh.plugins.plugin_utils._wireguard_mesh import read_mesh
+from ansible_collections.wonder.mesh.plugins.plugin_utils._wireguard_plain import as_plain
+from ansible_collections.wonder.mesh.plugins.plugin_utils._wireguard_registry import Registry
 from ansible_collections.wonder.mesh.plugins.plugin_utils._world import (
     World,
     check_certificates,
@@ -38,6 +47,8 @@ from ansible_collections.wonder.mesh.plugins.plugin_utils._world import (
 )
 
 if t.TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ansible_collections.wonder.mesh.plugins.plugin_utils._types import Host, Model, Service
 
 
@@ -50,8 +61,13 @@ class Outcome:
     warnings: list[str]
 
 
-def build_model(inventory: Inventory, world: World | None) -> Outcome:
-    """Raises nothing, whatever the inventory holds. Without a world, nothing outside of it is looked at."""
+def build_model(
+    inventory: Inventory, world: World | None, registry: Registry | None = None, tailscale: Iterable[str] = ()
+) -> Outcome:
+    """Raises nothing, whatever the inventory holds. Without a world, nothing outside of it is looked at.
+
+    registry: what is known of the nodes of a mesh on WireGuard. tailscale: hosts that have Tailscale besides.
+    """
     problems = Problems()
     settings.check_variable_names(inventory, problems)
     domain = settings.read_domain(inventory, problems)
@@ -64,9 +80,12 @@ def build_model(inventory: Inventory, world: World | None) -> Outcome:
     check_options(inventory, problems)
     check_settings(inventory, problems)
 
-    _check_groups(inventory, problems)
+    _check_groups(inventory, backend, problems)
     coordinator = next(iter(inventory.groups["coordinator"]), None)
     hosts = {host: _read_host(host, inventory, domain, problems) for host in inventory.members()}
+    mesh = None
+    if backend == "wireguard":
+        mesh = read_mesh(inventory, hosts, registry or Registry(), problems, tailscale)
     check_hosts(inventory, problems)
     server = _read_server(coordinator, inventory, problems)
     if coordinator is not None:
@@ -77,7 +96,10 @@ def build_model(inventory: Inventory, world: World | None) -> Outcome:
     labels = {name: host["label"] for name, host in hosts.items()}
     services = read_services(inventory, labels, domain, server, problems)
     check_probe_port(services, probe_port, problems)
-    check_ports(inventory, hosts, services, probe_port, problems)
+    relays = read_relays(inventory, hosts, problems)
+    carriers = peer_relays(inventory, hosts, problems)
+    check_ports(inventory, hosts, services, probe_port, problems, relays)
+    check_public_ports(inventory, hosts, services, probe_port, problems, relays)
     admins = read_admins(inventory, problems)
     grants = read_grants(inventory, {tag for host in hosts.values() for tag in host["tags"]}, problems)
     warnings: list[str] = []
@@ -89,24 +111,28 @@ def build_model(inventory: Inventory, world: World | None) -> Outcome:
             _check_result_file(host, "verify_result_file", own, world, problems)
         check_versions(inventory, world.pinned, problems)
         check_program_sources(inventory, world.binaries, world.read_file, problems)
+        check_relay_certificates(inventory, relays, world, problems)
         warnings = _look_outside(inventory, coordinator, server, services, dns_check == "strict", world, problems)
 
-    if problems.lines or coordinator is None or domain is None:
+    if problems.lines or domain is None:
         return Outcome(None, problems.lines, warnings)
     model: Model = {
         "domain": domain,
         "backend": backend,
         "probe_port": probe_port,
-        "coordinator": coordinator,
-        "server_url": f"https://{server}",
+        "coordinator": coordinator or "",
+        "server_url": f"https://{server}" if coordinator else "",
         "nodes": sorted(inventory.groups["nodes"]),
         "gateways": sorted(inventory.groups["gateways"]),
         "relays": sorted(inventory.groups["relays"]),
+        "derp": relays,
+        "peer_relays": carriers,
         "strangers": sorted(inventory.groups["strangers"]),
         "hosts": {name: hosts[name] for name in sorted(hosts)},
         "services": services,
         "admins": admins,
         "grants": grants,
+        "wireguard": as_plain(mesh) if mesh is not None else {},
     }
     check_agreement(inventory, model, problems)
     return Outcome(None if problems.lines else model, problems.lines, warnings)
@@ -118,9 +144,11 @@ def _check_result_file(where: str, variable: str, path: str | None, world: World
         problems.add(where, variable, path, reason, "Name a file in a directory that there is")
 
 
-def _check_groups(inventory: Inventory, problems: Problems) -> None:
+def _check_groups(inventory: Inventory, backend: str, problems: Problems) -> None:
     groups = inventory.groups
-    if len(groups["coordinator"]) != 1:
+    if backend == "wireguard":
+        _check_unused(inventory, problems)
+    elif len(groups["coordinator"]) != 1:
         reason = "a mesh has exactly one coordinator"
         problems.add("group coordinator", "hosts", groups["coordinator"], reason, "Put one public host into the group")
     if not groups["nodes"]:
@@ -139,6 +167,15 @@ def _check_groups(inventory: Inventory, problems: Problems) -> None:
             )
 
 
+def _check_unused(inventory: Inventory, problems: Problems) -> None:
+    """Groups whose programs plain WireGuard does without."""
+    for group, what in (("coordinator", "control plane"), ("relays", "relay")):
+        if inventory.groups[group]:
+            reason = f"a mesh on plain WireGuard has no {what}"
+            fix = "Empty the group; public nodes that pass on what others send are named in wireguard_hubs"
+            problems.add(f"group {group}", "hosts", inventory.groups[group], reason, fix)
+
+
 def _read_host(name: str, inventory: Inventory, domain: str | None, problems: Problems) -> Host:
     groups = inventory.groups_of(name)
     label = dns_label(name) or ""
@@ -151,7 +188,8 @@ def _read_host(name: str, inventory: Inventory, domain: str | None, problems: Pr
         home = str(home)
     if home is not None and (not isinstance(home, str) or not home.strip() or not printable(home)):
         problems.add(name, "mesh_home", home, "it must be a name", "Set it to the name of the site, or leave it out")
-    tun = inventory.get(name, "tailscaled_tun", problems)
+    on_wireguard = inventory.backend == "wireguard"
+    tun = True if on_wireguard else inventory.get(name, "tailscaled_tun", problems)
     if tun is not None and not isinstance(tun, bool):
         problems.add(name, "tailscaled_tun", tun, "it is neither true nor false", "Use true or false")
     elif tun is False and "gateways" in groups:
@@ -170,6 +208,7 @@ def _read_host(name: str, inventory: Inventory, domain: str | None, problems: Pr
         "nat": nat or ("public" if address else "auto"),
         "tun": tun is not False,
         "proxy_port": value_of(inventory, name, "tailscaled_proxy_port") or PROXY_PORT,
+        "interface": (value_of(inventory, name, "wireguard_interface") or INTERFACE) if on_wireguard else "",
         "tags": sorted(tags),
     }
 
@@ -211,11 +250,12 @@ def _look_outside(
     problems: Problems,
 ) -> list[str]:
     """Certificates and DNS. Returns the warnings."""
-    served = {service["host"]: f"{service['name']} in mesh_services" for service in services}
+    served = {service["host"]: f"{service['name']} in mesh_services" for service in services if service["host"]}
+    web = sorted({service["host"] for service in services if service["protocol"] == "http"})
     gateways = inventory.groups["gateways"]
     for host in dict.fromkeys([*([coordinator] if coordinator else []), *gateways]):
         names = [server] if host == coordinator and server else []
-        names += sorted(served) if host in gateways else []
+        names += web if host in gateways else []
         check_certificates(inventory, host, names, world, problems)
     names_to_check, gateway_names = public_names(inventory, coordinator, served, problems)
     return check_names(names_to_check, gateway_names, world, strict, problems)

@@ -32,21 +32,45 @@ PLAYERS = {
     "headscale": ("coordinator",),
     "caddy": ("coordinator", "gateways"),
     "tailscaled": ("nodes",),
+    "derper": ("relays",),
+    "wireguard": ("nodes",),
     "probe": ("nodes",),
     "verify": ("nodes", "strangers"),
 }
+# Those that are played for one backend only.
+BACKEND_OF = {"headscale": "headscale", "tailscaled": "headscale", "derper": "headscale", "wireguard": "wireguard"}
 # These have checks of their own, which know more than a type.
 CHECKED_ELSEWHERE = (
     "tailscaled_tun",
     "caddy_certificates",
     "headscale_prefix_v4",
     "headscale_prefix_v6",
+    "derper_certificate",
     "caddy_version",
+    "derper_version",
     "headscale_version",
     "tailscaled_version",
     "caddy_program_source",
+    "derper_program_source",
     "headscale_program_source",
     "tailscaled_program_source",
+    "wireguard_version",
+    "wireguard_program_source",
+    "wireguard_topology",
+    "wireguard_hubs",
+    "wireguard_clients",
+    "wireguard_prefix_v4",
+    "wireguard_prefix_v6",
+    "wireguard_preshared_keys",
+    "wireguard_address_v4",
+    "wireguard_address_v6",
+    "wireguard_port",
+    "wireguard_extra_ports",
+    "wireguard_outbound_ports",
+    "wireguard_endpoints",
+    "wireguard_lan_address",
+    "wireguard_routes",
+    "wireguard_mtu",
 )
 TYPO = 0.85  # how alike a name must be to one of ours to be called a mistake: other names are the user's own
 NUMBER = re.compile(r"-?[0-9]{1,18}", re.ASCII)  # what -e NAME=VALUE makes of a number
@@ -92,7 +116,9 @@ def meant(name: str) -> str:
 
 
 def players(inventory: Inventory, role: str) -> list[str]:
-    """The hosts that play the role, in inventory order."""
+    """The hosts that play the role, in inventory order; none if it is of another backend."""
+    if BACKEND_OF.get(role, inventory.backend) != inventory.backend:
+        return []
     return list(dict.fromkeys(host for group in PLAYERS[role] for host in inventory.groups[group]))
 
 

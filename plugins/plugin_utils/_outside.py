@@ -9,13 +9,14 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.wonder.mesh.plugins.plugin_utils._measured import OUTSIDE, Measured
+from ansible_collections.wonder.mesh.plugins.plugin_utils._outside_streams import judge_streams, replicas
 from ansible_collections.wonder.mesh.plugins.plugin_utils._plan import (
     CONTROL_PATHS,
     CONTROL_PORTS,
     HEALTH_PATH,
+    public_ports,
     service_url,
 )
-from ansible_collections.wonder.mesh.plugins.plugin_utils._types import STUN_PORT
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,17 +31,18 @@ def judge_outside(model: Model, stranger: Measured, nodes: Mapping[str, Measured
     """What one stranger sees. Without its measurement the entries are there, with ok null."""
     _judge_ports(model, stranger, report)
     for service in model["services"]:
-        _judge_service(service, stranger, nodes, report)
-    _judge_control(model, stranger, report)
+        if service["protocol"] == "http":
+            _judge_service(service, stranger, nodes, report)
+        else:
+            judge_streams(model, service, stranger, nodes, report)
+    if model["coordinator"]:
+        _judge_control(model, stranger, report)
 
 
 def _judge_ports(model: Model, stranger: Measured, report: Report) -> None:
-    wanted = [(name, HTTPS_PORT, "tcp") for name in sorted({model["coordinator"], *model["gateways"]})]
-    for name, port, protocol in [*wanted, (model["coordinator"], STUN_PORT, "stun")]:
-        address = model["hosts"][name]["public_address"]
-        entry: dict[str, t.Any] = {
-            "name": name, "address": address, "port": port, "protocol": protocol, "from": stranger.host, "ok": None,
-        }  # fmt: skip
+    for wanted in public_ports(model):
+        name, address, port, protocol = wanted.values()
+        entry: dict[str, t.Any] = {**wanted, "from": stranger.host, "ok": None}
         report.add("ports", entry)
         if stranger.missing:
             continue
@@ -56,7 +58,7 @@ def _judge_ports(model: Model, stranger: Measured, report: Report) -> None:
 def _judge_service(service: Service, stranger: Measured, nodes: Mapping[str, Measured], report: Report) -> None:
     url = service_url(service["host"], service["path"])
     entry: dict[str, t.Any] = {
-        "name": service["name"], "url": url, "from": stranger.host, "status": None, "ok": None,
+        "name": service["name"], "url": url, "from": stranger.host, "status": None, "subject": None, "ok": None,
     }  # fmt: skip
     report.add("services", entry)
     if stranger.missing:
@@ -70,14 +72,7 @@ def _judge_service(service: Service, stranger: Measured, nodes: Mapping[str, Mea
             entry["ok"] = None
             report.warning(f"{url} does not serve {stranger.host}: {found}; all its nodes are {OUTSIDE}")
             return
-        listening = [_replica(replica["node"], replica["port"], nodes) for replica in service["replicas"]]
-        report.problem(f"{url} does not serve {stranger.host}: {found} ({'; '.join(listening)})")
-
-
-def _replica(node: str, port: int, nodes: Mapping[str, Measured]) -> str:
-    answers = nodes[node].answers.get(port) if node in nodes else None
-    state = {True: "listens", False: "does not listen", None: "was not measured"}[answers]
-    return f"{node}:{port} {state}"
+        report.problem(f"{url} does not serve {stranger.host}: {found} ({replicas(service, nodes)})")
 
 
 def _judge_control(model: Model, stranger: Measured, report: Report) -> None:

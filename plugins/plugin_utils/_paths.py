@@ -13,12 +13,17 @@ from __future__ import annotations
 import itertools
 import typing as t
 
+from ansible_collections.wonder.mesh.plugins.plugin_utils import _wireguard_paths
+from ansible_collections.wonder.mesh.plugins.plugin_utils._wireguard_plain import of_plain
+
 if t.TYPE_CHECKING:
     from ansible_collections.wonder.mesh.plugins.plugin_utils._types import Host, Model
 
 
 def predicted_paths(model: Model) -> list[dict[str, str]]:
-    """[{"from", "to", "predicted": "direct"|"relay"|"unknown"}] for all ordered pairs of nodes."""
+    """[{"from", "to", "predicted": "direct"|"relay"|"hub"|"unknown"}] for all ordered pairs of nodes."""
+    if model["wireguard"]:
+        return list(_wireguard_paths.predicted_paths(of_plain(model["wireguard"])))
     hosts = model["hosts"]
     return [
         {"from": source, "to": target, "predicted": predict(hosts[source], hosts[target])}

@@ -23,8 +23,9 @@ def permission(model: Model, source: str, target: str, port: int) -> str:
     if port == SSH_PORT and source in model["admins"]["nodes"]:
         return "mesh_admins"
     if source in model["gateways"] and any(
-        (replica["node"], replica["port"]) == (target, port)
+        replica["node"] == target and 0 <= port - replica["port"] < service["count"]
         for service in model["services"]
+        if service["protocol"] != "udp"
         for replica in service["replicas"]
     ):
         return "mesh_services"

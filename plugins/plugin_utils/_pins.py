@@ -19,12 +19,20 @@ if t.TYPE_CHECKING:
     from ansible_collections.wonder.mesh.plugins.plugin_utils._values import Problems
 
 # The variables that name a program's version, and which program's.
-VERSIONS = {"caddy_version": "caddy", "headscale_version": "headscale", "tailscaled_version": "tailscale"}
+VERSIONS = {
+    "caddy_version": "caddy",
+    "derper_version": "derper",
+    "headscale_version": "headscale",
+    "tailscaled_version": "tailscale",
+    "wireguard_version": "wireguard-go",
+}
 # The variables that say where a program comes from instead of a build.
 PROGRAM_SOURCES = {
     "caddy_program_source": "caddy",
+    "derper_program_source": "derper",
     "headscale_program_source": "headscale",
     "tailscaled_program_source": "tailscale",
+    "wireguard_program_source": "wireguard-go",
 }
 
 

@@ -11,8 +11,9 @@ import typing as t
 from ansible_collections.wonder.mesh.plugins.plugin_utils._types import CONTROLLER, SSH_PORT, STUN_PORT
 
 if t.TYPE_CHECKING:
-    from ansible_collections.wonder.mesh.plugins.plugin_utils._types import Model
+    from ansible_collections.wonder.mesh.plugins.plugin_utils._types import Model, Service
 
+WEB_PORT = 443
 RELAY_AFTER = 10  # seconds of traffic without a direct path before a path counts as relayed
 CONTROL_PORTS = (8080, 9090)  # Headscale's own listener and its metrics, both on loopback
 CONTROL_PATHS = ("/api/v1/node", "/metrics", "/swagger")  # what the front of the control plane has no route to
@@ -33,13 +34,27 @@ def plan(model: Model, name: str) -> dict[str, t.Any]:
         "socks": f"127.0.0.1:{model['hosts'][name]['proxy_port']}"
         if member and not model["hosts"][name]["tun"]
         else "",
-        "peers": [{"name": node, "dns": model["hosts"][node]["dns"]} for node in others],
+        "interface": model["hosts"][name]["interface"] if member else "",
+        "peers": [
+            {"name": node, "dns": model["hosts"][node]["dns"], "address": _address(model, node)} for node in others
+        ],
         "connections": [{"to": node, "port": port} for node in others for port in ports[node]],
         "answers": ports[name] if member else [],
         "urls": _urls(model) if stranger else [],
         "ports": _ports(model) if stranger else [],
+        "streams": [
+            {"name": service["name"], "url": url, "send": service["health"] if service["protocol"] == "udp" else ""}
+            for service in (model["services"] if stranger else [])
+            for url in stream_urls(model, service)
+            if service["protocol"] != "udp" or service["health"]
+        ],
         "relay_after": RELAY_AFTER,
     }
+
+
+def _address(model: Model, node: str) -> str:
+    """Its first address in the mesh, where the inventory and the registry decide about it; "" where a daemon does."""
+    return str(model["wireguard"]["nodes"][node]["addresses"][0]) if model["wireguard"] else ""
 
 
 def strangers(model: Model) -> list[str]:
@@ -48,15 +63,40 @@ def strangers(model: Model) -> list[str]:
 
 
 def listened(model: Model) -> dict[str, list[int]]:
-    """Per node the TCP ports that somebody may ask for: SSH, its services, and what a grant names for it."""
+    """Per node the TCP ports that somebody may ask for: SSH, its services, and what a grant names for it.
+
+    Of a range that a service has, it is the first: the others share its rule.
+    """
     ports = {node: {SSH_PORT} for node in model["nodes"]}
     for service in model["services"]:
-        for replica in service["replicas"]:
+        for replica in service["replicas"] if service["protocol"] != "udp" else ():
             ports[replica["node"]].add(replica["port"])
     for grant in model["grants"]:
         for node in nodes_of(model, grant["to"]):
             ports[node].update(tcp_ports(grant["ports"]))
     return {node: sorted(each) for node, each in ports.items()}
+
+
+def fronts(model: Model) -> list[str]:
+    """The hosts that the internet finds at TCP 443, sorted."""
+    return sorted({model["coordinator"], *model["gateways"]} - {""})
+
+
+def public_ports(model: Model) -> list[dict[str, t.Any]]:
+    """What the internet must find open: {"name", "address", "port", "protocol": "tcp"|"stun"}.
+
+    Without relays, the coordinator is the relay.
+    """
+    relays: dict[str, str | None] = {name: relay["hostname"] for name, relay in model["derp"].items()}
+    web = {name: model["hosts"][name]["public_address"] for name in fronts(model)}
+    stun = relays or {name: address for name, address in web.items() if name == model["coordinator"]}
+    found = [(name, address, WEB_PORT, "tcp") for name, address in web.items()]
+    found += [(name, address, model["derp"][name]["port"], "tcp") for name, address in relays.items()]
+    found += [(name, address, STUN_PORT, "stun") for name, address in stun.items()]
+    return [
+        {"name": name, "address": address, "port": port, "protocol": protocol}
+        for name, address, port, protocol in found
+    ]
 
 
 def nodes_of(model: Model, selectors: list[str]) -> list[str]:
@@ -79,10 +119,25 @@ def service_url(host: str, path: str) -> str:
     return f"https://{host}{path}"
 
 
+def stream_urls(model: Model, service: Service) -> list[str]:
+    """Where a service is tried that is no HTTP: tls by its name, tcp and udp at each gateway, of a range the first."""
+    protocol, port = service["protocol"], service["public_port"]
+    if protocol == "http":
+        return []
+    if protocol == "tls":
+        return [f"tls://{service['host']}:{port}"]
+    addresses = [str(model["hosts"][gateway]["public_address"]) for gateway in model["gateways"]]
+    return [f"{protocol}://{f'[{each}]' if ':' in each else each}:{port}" for each in addresses]
+
+
 def _urls(model: Model) -> list[dict[str, str]]:
     services = [
-        {"name": service["name"], "url": service_url(service["host"], service["path"])} for service in model["services"]
+        {"name": service["name"], "url": service_url(service["host"], service["path"])}
+        for service in model["services"]
+        if service["protocol"] == "http"
     ]
+    if not model["coordinator"]:
+        return services
     control = [
         {"name": f"{model['coordinator']}{path}", "url": f"{model['server_url']}{path}"}
         for path in (HEALTH_PATH, *CONTROL_PATHS)
@@ -91,10 +146,7 @@ def _urls(model: Model) -> list[dict[str, str]]:
 
 
 def _ports(model: Model) -> list[dict[str, t.Any]]:
-    coordinator = model["coordinator"]
-    public = [(name, 443, "tcp") for name in sorted({coordinator, *model["gateways"]})]
-    control = [(coordinator, STUN_PORT, "stun"), *((coordinator, port, "tcp") for port in CONTROL_PORTS)]
-    return [
-        {"name": name, "address": model["hosts"][name]["public_address"], "port": port, "protocol": protocol}
-        for name, port, protocol in public + control
-    ]
+    name = model["coordinator"]
+    address = model["hosts"][name]["public_address"] if name else ""
+    control = [{"name": name, "address": address, "port": port, "protocol": "tcp"} for port in CONTROL_PORTS if name]
+    return public_ports(model) + control

@@ -4,47 +4,28 @@
 
 """mesh_services of all nodes, read and put together.
 
-Entries equal in name, host and path are replicas of one service.
+Entries equal in name, protocol and what the internet asks for (host and path, or the public port) are replicas of one
+service.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import re
+import itertools
 import typing as t
 
-from ansible_collections.wonder.mesh.plugins.plugin_utils._types import SSH_PORT
-from ansible_collections.wonder.mesh.plugins.plugin_utils._values import dns_name, inside, port_number
+from ansible_collections.wonder.mesh.plugins.plugin_utils._service_entry import (
+    EXAMPLE,
+    VARIABLE,
+    port_range,
+    read_entry,
+)
+from ansible_collections.wonder.mesh.plugins.plugin_utils._values import inside
 
 if t.TYPE_CHECKING:
     from ansible_collections.wonder.mesh.plugins.plugin_utils._inventory import Inventory
+    from ansible_collections.wonder.mesh.plugins.plugin_utils._service_entry import Entry
     from ansible_collections.wonder.mesh.plugins.plugin_utils._types import Service
     from ansible_collections.wonder.mesh.plugins.plugin_utils._values import Problems
-
-VARIABLE = "mesh_services"
-KEYS = ("name", "port", "host", "path", "protocol", "health")
-LATER_PROTOCOLS = ("tcp", "udp", "tls")
-EXAMPLE = "{name: hello, port: 8000, host: hello.example.com}"
-# As in URLs; longer ones meet somebody's limit on the way.
-PATH_LENGTH, HEALTH_LENGTH = 255, 1024
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", re.ASCII)
-# No braces, stars or dots-only segments: Caddy would read them as placeholders and patterns.
-PATH = re.compile(r"/|(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)+/?", re.ASCII)
-# One that begins with two slashes names another host, and a percent sign begins two hexadecimal digits.
-HEALTH = re.compile(r"/(?!/)(?:[A-Za-z0-9._~/?=&+,;:@!-]|%[0-9A-Fa-f]{2})*", re.ASCII)
-
-
-@dataclasses.dataclass(frozen=True)
-class Entry:
-    """One valid entry of one node."""
-
-    node: str
-    name: str
-    port: int
-    host: str
-    path: str
-    protocol: str
-    health: str
 
 
 def read_services(
@@ -68,13 +49,17 @@ def read_services(
             "group gateways", VARIABLE, None, f"{entries[0].node} has services and no gateway takes traffic for them",
             "Add a public host to the group gateways",
         )  # fmt: skip
+    _check_names(entries, problems)
+    _check_overlaps(entries, problems)
     return _together(entries, labels, domain, problems)
 
 
 def check_probe_port(services: list[Service], probe_port: int, problems: Problems) -> None:
     for service in services:
         for replica in service["replicas"]:
-            if replica["port"] == probe_port:
+            if service["protocol"] != "udp" and probe_port in range(
+                replica["port"], replica["port"] + service["count"]
+            ):
                 problems.add(
                     replica["node"], "mesh_probe_port", probe_port, f"the service {service['name']} has this port",
                     "Set mesh_probe_port to a port that no service has",
@@ -89,10 +74,10 @@ def _of_node(node: str, value: t.Any, problems: Problems) -> list[Entry]:
         return []
     entries: list[Entry] = []
     for number, item in enumerate(value):
-        entry = _entry(node, f"{VARIABLE}[{number}]", item, problems)
+        entry = read_entry(node, f"{VARIABLE}[{number}]", item, problems)
         if entry is None:
             continue
-        if any((entry.name, entry.host, entry.path) == (each.name, each.host, each.path) for each in entries):
+        if any((entry.name, entry.place) == (each.name, each.place) for each in entries):
             fix = "Keep one of the two; replicas of a service are on different nodes"
             problems.add(node, f"{VARIABLE}[{number}]", entry.name, "this node has this service twice", fix)
             continue
@@ -100,54 +85,10 @@ def _of_node(node: str, value: t.Any, problems: Problems) -> list[Entry]:
     return entries
 
 
-def _entry(node: str, where: str, item: t.Any, problems: Problems) -> Entry | None:
-    """The entry, or None with everything noted that is wrong with it."""
-    before = len(problems.lines)
-    if not isinstance(item, dict):
-        problems.add(node, where, item, "a service is a mapping", f"Write it as {EXAMPLE}")
-        return None
-    for key in sorted(set(item) - set(KEYS)):
-        problems.add(node, f"{where}.{key}", item[key], "a service has no such key", f"Use {', '.join(KEYS)}")
-    for key in ("name", "port", "host"):
-        if item.get(key) is None:
-            problems.add(node, f"{where}.{key}", None, f"a service needs a {key}", f"Write it as {EXAMPLE}")
-
-    def text(key: str, default: str | None, pattern: re.Pattern[str], reason: str, fix: str, length: int = 63) -> str:
-        value = default if item.get(key) is None else item[key]
-        if value is None:
-            return ""
-        if not isinstance(value, str) or not pattern.fullmatch(value) or len(value) > length:
-            reason = f"it is longer than {length}" if isinstance(value, str) and len(value) > length else reason
-            problems.add(node, f"{where}.{key}", value, reason, fix)
-            return ""
-        return value
-
-    name = text("name", None, NAME, "it is no name", "Use letters, digits, dots, dashes and underscores")
-    path = text(
-        "path", "/", PATH, "a path starts with / and is plain", "Write it like /blog, or leave it out", PATH_LENGTH
-    )
-    health = text(
-        "health", "/", HEALTH, "a health path starts with / and is plain", "Write it like /healthz", HEALTH_LENGTH
-    )
-    port, host = port_number(item.get("port")), dns_name(item.get("host"))
-    if item.get("port") is not None and (port is None or port == SSH_PORT):
-        reason = "SSH has this port" if port else "a port is a number from 1 to 65535"
-        problems.add(node, f"{where}.port", item["port"], reason, "Set it to the port the program listens on")
-    if item.get("host") is not None and host is None:
-        fix = "Set it to the name that the internet calls, like hello.example.com"
-        problems.add(node, f"{where}.host", item["host"], "it must be a DNS name", fix)
-    protocol = "http" if item.get("protocol") is None else item["protocol"]
-    if protocol != "http":
-        later = isinstance(protocol, str) and protocol in LATER_PROTOCOLS
-        reason = f"{protocol} comes later" if later else "there is no such protocol"
-        problems.add(node, f"{where}.protocol", protocol, reason, "Use http, or leave it out")
-    if len(problems.lines) > before or port is None or host is None:
-        return None
-    return Entry(node, name, port, host, path.rstrip("/") or "/", protocol, health)
-
-
 def _check_host(entry: Entry, domain: str | None, server: str | None, problems: Problems) -> None:
-    if entry.host == server:
+    if not entry.host:
+        return
+    if entry.host == server and entry.protocol in ("http", "tls"):
         reason = "it is the coordinator's own name, which has the control plane"
     elif domain is not None and inside(entry.host, domain):
         reason = f"it is inside mesh_domain ({domain}), whose names belong to nodes"
@@ -157,31 +98,76 @@ def _check_host(entry: Entry, domain: str | None, server: str | None, problems: 
     problems.add(entry.node, f"{VARIABLE}.host", entry.host, reason, fix)
 
 
-def _together(entries: list[Entry], labels: dict[str, str], domain: str | None, problems: Problems) -> list[Service]:
-    first_at: dict[tuple[str, str], Entry] = {}
-    first_named: dict[str, Entry] = {}
-    services: dict[tuple[str, str], Service] = {}
+def _check_names(entries: list[Entry], problems: Problems) -> None:
+    """A name that is passed on as TLS reaches its node whole, so nothing else can be served under it."""
+    passed = {entry.host: entry for entry in reversed(entries) if entry.protocol == "tls"}
     for entry in entries:
-        place = (entry.host, entry.path.lower())  # Caddy does not tell capitals in a path
-        same_place = first_at.setdefault(place, entry)
+        if entry.protocol == "http" and entry.host in passed:
+            other = passed[entry.host]
+            reason = f"{other.node} has the tls service {other.name} under this name, which it gets whole"
+            fix = "Give one of them another host"
+            problems.add(entry.node, f"{VARIABLE}.{entry.name}.host", entry.host, reason, fix)
+
+
+def _check_overlaps(entries: list[Entry], problems: Problems) -> None:
+    """Ranges of public ports that share a port without being the same; the same are replicas, or two of a place."""
+    streams = [entry for entry in entries if entry.protocol in ("tcp", "udp")]
+    for one, other in itertools.combinations(streams, 2):
+        first, second = sorted((one, other), key=lambda entry: entry.public_port)
+        apart = first.public_port + first.count <= second.public_port
+        same = (one.public_port, one.count) == (other.public_port, other.count)
+        if one.protocol == other.protocol and not apart and not same:
+            found = port_range(other.public_port, other.count)
+            reason = f"{one.node} has {one.said} for {one.name}"
+            fix = "Give one of them another public_port"
+            problems.add(other.node, f"{VARIABLE}.{other.name}.public_port", found, reason, fix)
+
+
+def _together(entries: list[Entry], labels: dict[str, str], domain: str | None, problems: Problems) -> list[Service]:
+    first_at: dict[tuple[t.Any, ...], Entry] = {}
+    first_named: dict[str, Entry] = {}
+    services: dict[tuple[t.Any, ...], Service] = {}
+    for entry in entries:
+        same_place = first_at.setdefault(entry.place, entry)
         same_name = first_named.setdefault(entry.name, entry)
         where = f"{VARIABLE}.{entry.name}"
         if same_place.name != entry.name or same_place.path != entry.path:
             reason = f"{same_place.node} has another service there, {same_place.name}"
-            fix = "Give one of them another host or path, or both the same name if they are replicas"
-            problems.add(entry.node, where, f"{entry.host}{entry.path}", reason, fix)
-        elif same_name.host != entry.host or same_name.path != entry.path:
-            reason = f"{same_name.node} has a service of this name at {same_name.host}{same_name.path}"
-            fix = "Give one of them another name, or both the same host and path if they are replicas"
-            problems.add(entry.node, where, f"{entry.host}{entry.path}", reason, fix)
-        elif same_place.health != entry.health:
-            reason = f"the replica on {same_place.node} has {same_place.health}"
-            problems.add(entry.node, f"{where}.health", entry.health, reason, "Give all replicas the same health path")
+            fix = f"Give one of them another {_of_place(entry)}, or both the same name if they are replicas"
+            problems.add(entry.node, where, entry.said, reason, fix)
+        elif (same_name.said, same_name.protocol) != (entry.said, entry.protocol):
+            reason = f"{same_name.node} has a service of this name at {same_name.said}"
+            fix = f"Give one of them another name, or both the same {_of_place(entry)} if they are replicas"
+            problems.add(entry.node, where, entry.said, reason, fix)
+        else:
+            _check_replica(entry, same_place, where, problems)
         service = services.setdefault(
-            place,
+            entry.place,
             {"name": entry.name, "host": entry.host, "path": entry.path, "protocol": entry.protocol,
-             "health": entry.health, "replicas": []},
+             "health": entry.health, "public_port": entry.public_port, "count": entry.count,
+             "proxy_protocol": entry.proxy_protocol, "replicas": []},
         )  # fmt: skip
         dns = f"{labels.get(entry.node)}.{domain}"
         service["replicas"].append({"node": entry.node, "dns": dns, "port": entry.port})
     return [services[place] for place in sorted(services)]
+
+
+def _of_place(entry: Entry) -> str:
+    return {"http": "host or path", "tls": "host"}.get(entry.protocol, "public_port")
+
+
+def _check_replica(entry: Entry, first: Entry, where: str, problems: Problems) -> None:
+    """What all replicas of a service must say alike."""
+    if entry.protocol == "udp" and entry is not first:
+        reason = f"{first.node} has it too, and over UDP a gateway cannot tell which of them is there"
+        fix = "Keep one of the two, or give each a name and a public_port of its own"
+        problems.add(entry.node, where, entry.said, reason, fix)
+    for key, fix in (
+        ("health", "Give all replicas the same health"),
+        ("proxy_protocol", "Give all replicas the same proxy_protocol"),
+        ("host", "Give all replicas the same host"),
+    ):
+        here, there = getattr(entry, key), getattr(first, key)
+        if here != there:
+            reason = f"the replica on {first.node} has {there or 'none'}"
+            problems.add(entry.node, f"{where}.{key}", here, reason, fix)

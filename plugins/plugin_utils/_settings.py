@@ -10,9 +10,12 @@ import re
 import typing as t
 import urllib.parse
 
+from ansible_collections.wonder.mesh.plugins.module_utils._derp import CERTIFICATE_DAYS
 from ansible_collections.wonder.mesh.plugins.module_utils._probe import RELAY_AFTER
 from ansible_collections.wonder.mesh.plugins.plugin_utils._caddy import ADMIN
 from ansible_collections.wonder.mesh.plugins.plugin_utils._options import PLAYERS, options, players, value_of
+from ansible_collections.wonder.mesh.plugins.plugin_utils._relays import NO_ADDRESS
+from ansible_collections.wonder.mesh.plugins.plugin_utils._types import INTERFACE, SSH_PORT
 from ansible_collections.wonder.mesh.plugins.plugin_utils._values import (
     DNS_LABEL,
     dns_name,
@@ -32,6 +35,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.wonder.mesh.plugins.plugin_utils._values import Problems
 
 MAIL = re.compile(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9.-]{1,253}", re.ASCII)
+INTERFACE_NAME = re.compile(r"[a-z][a-z0-9_]{0,14}", re.ASCII)
 NODE_KEYS = frozenset({"name", "tags", "state", "routes", "key"})
 Wrong = tuple[str, str] | None  # the reason and the fix
 PORT: Wrong = ("a port is a number from 1 to 65535", "Set it to a free one, or remove it")
@@ -134,6 +138,14 @@ def _unless(right: bool, reason: str, fix: str) -> Wrong:
     return None if right else (reason, fix)
 
 
+def _file(value: str) -> Wrong:
+    return _unless(is_full_path(value), "it is no full path", "Name a file like /srv/mesh/registry.json, or remove it")
+
+
+def _positive(value: int) -> Wrong:
+    return _unless(value > 0, "it must be 1 or more, since without a limit anybody can fill the memory", "Remove it")
+
+
 def _address_v4(value: str) -> bool:
     address = ip_address(value)
     return value == "" or (address is not None and address.version == 4)
@@ -152,6 +164,24 @@ RULES: dict[str, Callable[[t.Any], Wrong]] = {
         _address_v4(each), "it is no IPv4 address", "Set it like 203.0.113.10, or remove it"
     ),
     "headscale_policy": _policy,
+    "derper_port": lambda each: PORT if port_number(each) is None or each == SSH_PORT else None,
+    "derper_ipv4": lambda each: _unless(
+        _address_v4(each) or each == NO_ADDRESS, "it is no IPv4 address", "Set it like 203.0.113.12, or remove it"
+    ),
+    "derper_ipv6": lambda each: _unless(
+        each in ("", NO_ADDRESS) or (":" in each and ip_address(each) is not None),
+        "it is no IPv6 address", "Set it like 2001:db8::12, or remove it",
+    ),
+    "derper_acme_email": lambda each: _unless(
+        each == "" or MAIL.fullmatch(each) is not None, "it is no mail address", "Set it like you@example.com"
+    ),
+    "derper_accept_limit": lambda each: _positive(each),
+    "derper_accept_burst": lambda each: _positive(each),
+    "derper_client_rate": lambda each: _unless(each >= 0, "it is below 0", "Set it to bytes per second, or remove it"),
+    "derper_renew_days": lambda each: _unless(
+        0 < each < CERTIFICATE_DAYS, f"it must be 1 to {CERTIFICATE_DAYS - 1} days", "Remove it, or set it to that"
+    ),
+    "tailscaled_relay_port": lambda each: PORT if each and port_number(each) is None else None,
     "headscale_nodes": _nodes,
     "headscale_removed_nodes": _removed,
     "tailscaled_port": lambda each: PORT if port_number(each) is None else None,
@@ -161,6 +191,13 @@ RULES: dict[str, Callable[[t.Any], Wrong]] = {
     ),
     "tailscaled_advertise_routes": _routes,
     "probe_addresses": _addresses,
+    "wireguard_interface": lambda each: _unless(
+        INTERFACE_NAME.fullmatch(each) is not None,
+        "it is no name of an interface (a small letter, and at most 14 more, digits and underscores)",
+        f"Set it like {INTERFACE}, or remove it",
+    ),
+    "wireguard_registry_file": _file,
+    "wireguard_secret_file": _file,
     "verify_result_file": lambda each: _unless(
         is_full_path(each), "it is no full path", "Name a file like /srv/mesh/result.json"
     ),

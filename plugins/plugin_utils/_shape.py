@@ -26,14 +26,39 @@ FIELDS: dict[str, type] = {
     "nodes": Sequence,
     "gateways": Sequence,
     "relays": Sequence,
+    "derp": Mapping,
+    "peer_relays": Sequence,
     "strangers": Sequence,
     "hosts": Mapping,
     "services": Sequence,
     "admins": Mapping,
     "grants": Sequence,
+    "wireguard": Mapping,
 }
-HOST_FIELDS = ("name", "label", "dns", "groups", "public_address", "home", "nat", "tun", "proxy_port", "tags")
-SERVICE_FIELDS = ("name", "host", "path", "protocol", "health", "replicas")
+HOST_FIELDS = (
+    "name",
+    "label",
+    "dns",
+    "groups",
+    "public_address",
+    "home",
+    "nat",
+    "tun",
+    "proxy_port",
+    "interface",
+    "tags",
+)
+SERVICE_FIELDS = (
+    "name",
+    "host",
+    "path",
+    "protocol",
+    "health",
+    "public_port",
+    "count",
+    "proxy_protocol",
+    "replicas",
+)
 
 
 def check_model(value: object) -> Model:
@@ -50,7 +75,8 @@ def check_model(value: object) -> Model:
         _check_fields(f"host {name}", host, HOST_FIELDS)
     for service in value["services"]:
         _check_fields("service", service, SERVICE_FIELDS)
-    for name in [value["coordinator"], *value["nodes"], *value["gateways"], *value["strangers"]]:
+    coordinator = [value["coordinator"]] if value["coordinator"] else []
+    for name in [*coordinator, *value["nodes"], *value["gateways"], *value["relays"], *value["strangers"]]:
         if name not in value["hosts"]:
             raise ShapeError(f"the model's 'hosts' have no {name!r}")
     for service in value["services"]:
@@ -59,6 +85,14 @@ def check_model(value: object) -> Model:
             if replica["node"] not in value["hosts"]:
                 raise ShapeError(f"service {service['name']} is on {replica['node']!r}, which the model does not know")
     return t.cast("Model", value)
+
+
+def check_wireguard(value: object) -> Model:
+    """Return the value as the model of a mesh on WireGuard, or raise ShapeError."""
+    model = check_model(value)
+    if model["backend"] != "wireguard":
+        raise ShapeError(f"needs a mesh on wireguard, and this one is on {model['backend']}")
+    return model
 
 
 def host_of(model: Model, name: object) -> Host:

@@ -22,7 +22,7 @@ WIDTH = 100
 MATRIX_NODES = 6  # a wider matrix does not fit into the width
 STYLES = {True: "green", False: "bold red", None: "yellow"}
 WORDS = {True: "ok", False: "FAILED", None: "not measured"}
-KINDS = ("direct", "peer-relay", "relay", "unknown", "none", "not measured")
+KINDS = ("direct", "peer-relay", "relay", "hub", "unknown", "none", "not measured")
 
 
 def render(result: dict[str, t.Any], colour: bool = False) -> list[str]:
@@ -92,7 +92,8 @@ def _outside(result: dict[str, t.Any]) -> Table:
         where = f"{port['name']} ({port['address']})"
         table.add_row(f"{kind} {port['port']}", escape(where), escape(port["from"]), _word(port["ok"]))
     for service in result["services"]:
-        status = "" if service["status"] is None else f" ({service['status']})"
+        found = service["subject"] if service["status"] is None else service["status"]
+        status = "" if found is None else f" ({escape(str(found))})"
         table.add_row(
             f"service {escape(service['name'])}", escape(service["url"]), escape(service["from"]),
             f"{_word(service['ok'])}{status}",

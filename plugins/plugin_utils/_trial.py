@@ -50,7 +50,9 @@ def is_in_mesh(variables: t.Mapping[str, t.Any], resolve: Callable[[str], str] =
             address = ipaddress.ip_address(resolve(where))
         except (OSError, ValueError):
             return False
-    return any(address in network for network in MESH)
+    mesh = variables.get("ansible_facts", {}).get("mesh") or {}
+    own = [ipaddress.ip_network(pool) for pool in mesh.get("wireguard", {}).get("pools", ())]
+    return any(address in network for network in (*MESH, *own))
 
 
 def see_through(

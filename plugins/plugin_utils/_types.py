@@ -10,11 +10,13 @@ import typing as t
 
 Nat = t.Literal["public", "easy", "hard", "full-cone", "cgnat", "udp-blocked", "auto"]
 NATS: tuple[str, ...] = t.get_args(Nat)
+BACKENDS = ("headscale", "wireguard")
 GROUPS = ("coordinator", "gateways", "relays", "nodes", "strangers")
 PROBE_PORT = 7733
 SSH_PORT = 22
 STUN_PORT = 3478
 PROXY_PORT = 1055
+INTERFACE = "wm0"
 CONTROLLER = "controller"  # the name of the stranger when the inventory has none
 
 
@@ -30,11 +32,26 @@ class Host(t.TypedDict):
     nat: str
     tun: bool
     proxy_port: int  # of the way into the mesh on a host without TUN
+    interface: str  # of plain WireGuard; empty with another backend
     tags: list[str]
 
 
+class Relay(t.TypedDict):
+    """How nodes reach the DERP server of one relay.
+
+    certificate: self-made and pinned, given, or acme. ipv4, ipv6: "" leaves it to the hostname, "none" is none.
+    """
+
+    region: int
+    hostname: str
+    port: int
+    ipv4: str
+    ipv6: str
+    certificate: str
+
+
 class Replica(t.TypedDict):
-    """One node that serves a service."""
+    """One node that serves a service, at its port or from it on."""
 
     node: str
     dns: str
@@ -42,13 +59,19 @@ class Replica(t.TypedDict):
 
 
 class Service(t.TypedDict):
-    """What gateways serve as https://HOST/PATH; the order of replicas is the preference."""
+    """What gateways serve: http as https://HOST/PATH, tls as HOST, tcp and udp at public_port; count ports in a row.
+
+    The order of replicas is the preference. What a protocol does not have is empty, and public_port 443.
+    """
 
     name: str
     host: str
     path: str
     protocol: str
-    health: str
+    health: str  # the path to ask for, or for udp the text that is answered
+    public_port: int
+    count: int
+    proxy_protocol: bool
     replicas: list[Replica]
 
 
@@ -64,7 +87,10 @@ Grant = t.TypedDict("Grant", {"from": list[str], "to": list[str], "ports": list[
 
 
 class Model(t.TypedDict):
-    """The whole mesh as the inventory wants it."""
+    """The whole mesh as the inventory wants it.
+
+    Without Headscale, coordinator and server_url are empty; without WireGuard, wireguard is (see _wireguard_plain.py).
+    """
 
     domain: str
     backend: str
@@ -74,8 +100,11 @@ class Model(t.TypedDict):
     nodes: list[str]
     gateways: list[str]
     relays: list[str]
+    derp: dict[str, Relay]  # by the name of the relay
+    peer_relays: list[str]  # nodes that carry the traffic of others, besides the relays
     strangers: list[str]
     hosts: dict[str, Host]
     services: list[Service]
     admins: Admins
     grants: list[Grant]
+    wireguard: dict[str, t.Any]

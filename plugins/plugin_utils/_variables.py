@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.wonder.mesh.plugins.plugin_utils._types import NATS, PROBE_PORT
+from ansible_collections.wonder.mesh.plugins.plugin_utils._types import BACKENDS, NATS, PROBE_PORT
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,7 +38,13 @@ VARIABLES: Mapping[str, Variable] = {
         required=True,
         for_all=True,
     ),
-    "mesh_backend": Variable("What carries the mesh.", "str", "headscale", ("headscale",), for_all=True),
+    "mesh_backend": Variable(
+        "What carries the mesh: Headscale and Tailscale, or plain WireGuard without a coordinator.",
+        "str",
+        BACKENDS[0],
+        BACKENDS,
+        for_all=True,
+    ),
     "mesh_probe_port": Variable(
         "The TCP port that answers the probes of the proof on every node.", "int", str(PROBE_PORT), for_all=True
     ),
@@ -57,7 +63,11 @@ VARIABLES: Mapping[str, Variable] = {
         "What the node serves, as a list of C({name, host, port, path, health}). The gateways publish it as "
         "C(https://HOST/PATH). Entries of several nodes that are equal in name, host and path are replicas of one "
         "service, the first in the inventory preferred. A replica is healthy while C(health) (default C(/)) answers "
-        "below 400.",
+        "below 400. With C(protocol: tls) the gateways pass on what comes for C(host) at port 443, and the node has "
+        "the certificate. With C(protocol: tcp) or C(udp) they listen on C(public_port) (default: C(port)), and "
+        "C(host) may be left out; both ports may be ranges of one length, like C(8000-8010). "
+        "C(proxy_protocol: true) tells a node the client's address by the PROXY protocol, version 2 (tcp, tls). For "
+        "udp, C(health) is a text that the program answers, by which the proof sees it.",
         "list",
         "C([])",
     ),

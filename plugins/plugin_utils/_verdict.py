@@ -76,7 +76,8 @@ def _judge_host(model: Model, host: Measured, report: Report) -> None:
     if host.failed:
         report.problem(f"{host.host} was not measured: {host.missing}")
     elif not host.missing and host.host in model["nodes"] and host.state != RUNNING:
-        report.problem(f"{host.host} is not in the mesh: its tailscaled is {host.state}")
+        what = model["hosts"][host.host]["interface"] or "tailscaled"
+        report.problem(f"{host.host} is not in the mesh: its {what} is {host.state}")
 
 
 def _off(node: Measured) -> bool:
@@ -106,7 +107,8 @@ def _judge_paths(model: Model, nodes: Mapping[str, Measured], strict: bool, repo
         kept = "relay" if peer.path == "peer-relay" else peer.path
         if predicted in ("unknown", kept):
             continue
-        text = f"{source.host} reaches {target.host} by {_by(peer.path)}, not {_by(predicted)}: {_reason(pair, kept)}"
+        reason = _reason(model, pair, kept)
+        text = f"{source.host} reaches {target.host} by {_by(peer.path)}, not {_by(predicted)}: {reason}"
         if strict:
             entry["ok"] = False
             report.problem(text)
@@ -115,11 +117,14 @@ def _judge_paths(model: Model, nodes: Mapping[str, Measured], strict: bool, repo
 
 
 def _by(path: str) -> str:
-    return {"direct": "a direct path", "relay": "a relay", "peer-relay": "a peer relay"}.get(path, "an unknown path")
+    known = {"direct": "a direct path", "relay": "a relay", "peer-relay": "a peer relay", "hub": "a hub"}
+    return known.get(path, "an unknown path")
 
 
-def _reason(pair: dict[str, str], observed: str) -> str:
+def _reason(model: Model, pair: dict[str, str], observed: str) -> str:
     both = f"{pair['from']} or {pair['to']}"
+    if model["wireguard"]:
+        return f"the peers of {both} are not those that the inventory gives them"
     if observed == "direct":
         return (
             f"the NAT of {both} is kinder than its mesh_nat says, or they share a network that mesh_home does not name"
@@ -158,8 +163,9 @@ def what(model: Model, node: str, port: int) -> str:
     names = sorted(
         service["name"]
         for service in model["services"]
+        if service["protocol"] != "udp"
         for replica in service["replicas"]
-        if (replica["node"], replica["port"]) == (node, port)
+        if replica["node"] == node and 0 <= port - replica["port"] < service["count"]
     )
     if names:
         return f"service {join(names)}"
@@ -185,9 +191,7 @@ def _judge_grant(entry: dict[str, t.Any], source: Measured, target: Measured, ex
     if listens is False:
         reason = f"nothing listens on port {port} of its mesh address"
     elif listens:
-        reason = (
-            f"it listens on port {port}, but the connection is {outcome}: the policy on the coordinator may be another"
-        )
+        reason = f"it listens on port {port}, but the connection is {outcome}: what is in force may be another policy"
     else:
         reason = f"port {port} is {outcome}{': ' + error if error else ''}"
     report.problem(f"{source.host} may reach {label} and cannot: {reason}")

@@ -15,6 +15,7 @@ from ansible_collections.wonder.mesh.plugins.plugin_utils._wireguard_addresses i
 from ansible_collections.wonder.mesh.plugins.plugin_utils._wireguard_checks import Claims, check_hubs, check_tailscale
 from ansible_collections.wonder.mesh.plugins.plugin_utils._wireguard_pairs import Pairs
 from ansible_collections.wonder.mesh.plugins.plugin_utils._wireguard_read import (
+    read_clients,
     read_hubs,
     read_node,
     read_preshared,
@@ -48,7 +49,8 @@ class Reader:
         self._ipv6 = any(pool.family == 1 for pool in self.pools)
         self._claims = Claims(pool.network for pool in self.pools)
         self._pairs = Pairs()
-        for name in registry.nodes.keys() - inventory.groups["nodes"]:
+        self.clients = read_clients(inventory, problems)
+        for name in registry.nodes.keys() - inventory.groups["nodes"] - self.clients.keys():
             entry = registry.get(name)
             for pool in self.pools:
                 pool.reserve(entry.addresses if entry else ())
@@ -86,7 +88,8 @@ class Reader:
     def mesh(self) -> Mesh | None:
         """All that was read so far, if nothing is wrong with it."""
         nodes = {name: self.nodes[name] for name in sorted(self.nodes)}
-        mesh = Mesh(self.topology, tuple(pool.network for pool in self.pools), self.hubs, self.preshared, nodes)
+        pools, clients = tuple(pool.network for pool in self.pools), dict(self.clients)
+        mesh = Mesh(self.topology, pools, self.hubs, self.preshared, nodes, clients)
         if not self.problems.lines:
             check_hubs(mesh, self.problems)
         if not self.problems.lines:
@@ -106,8 +109,16 @@ def read_mesh(
     check_registry(registry, own)
     check_keys(registry, {}, own)
     reader = Reader(inventory, registry, own)
-    reader.read(hosts[name] for name in inventory.groups["nodes"] if name in hosts)
+    reader.read([*(hosts[name] for name in inventory.groups["nodes"] if name in hosts), *map(_as_host, reader.clients)])
     check_tailscale(reader.pools, reader.nodes.values(), tailscale, own)
     mesh = reader.mesh()
     problems.lines += [line for line in own.lines if line not in problems.lines]
     return mesh
+
+
+def _as_host(client: str) -> Host:
+    """Somewhere behind some NAT, as far as anybody knows."""
+    return {
+        "name": client, "label": client, "dns": client, "groups": [], "public_address": None, "home": None,
+        "nat": "auto", "tun": True, "proxy_port": 0, "interface": "", "tags": [],
+    }  # fmt: skip

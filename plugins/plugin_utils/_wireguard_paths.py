@@ -67,9 +67,10 @@ def path(mesh: Mesh, one: Node, other: Node, hubs: Hubs, others: Hubs) -> str:
 
 
 def predicted_paths(mesh: Mesh) -> Iterator[dict[str, str]]:
-    """{"from", "to", "predicted": "direct"|"hub"} for all ordered pairs of nodes, sorted."""
-    hubs = {name: hubs_of(mesh, node) for name, node in mesh.nodes.items()}
-    for one, other in itertools.permutations(mesh.nodes.values(), 2):
+    """{"from", "to", "predicted": "direct"|"hub"} for all ordered pairs of nodes but clients, sorted."""
+    nodes = [node for name, node in mesh.nodes.items() if name not in mesh.clients]
+    hubs = {node.name: hubs_of(mesh, node) for node in nodes}
+    for one, other in itertools.permutations(nodes, 2):
         yield {
             "from": one.name,
             "to": other.name,

@@ -17,14 +17,17 @@ from ansible_collections.wonder.mesh.plugins.plugin_utils._wireguard_types impor
 if t.TYPE_CHECKING:
     from collections.abc import Callable
 
+PARTS = ("topology", "pools", "hubs", "preshared", "clients", "nodes")
+
 
 def as_plain(mesh: Mesh) -> dict[str, t.Any]:
-    """As JSON has it: {"topology", "pools", "hubs", "preshared", "nodes": {NAME: {FIELD of Node, but name}}}."""
+    """As JSON has it: {"topology", "pools", "hubs", "preshared", "clients", "nodes": {NAME: {FIELD of Node}}}."""
     return {
         "topology": mesh.topology,
         "pools": list(mesh.pools),
         "hubs": list(mesh.hubs),
         "preshared": mesh.preshared,
+        "clients": dict(mesh.clients),
         "nodes": {
             name: {
                 field: _listed(value) if isinstance(value, tuple) else value
@@ -37,14 +40,15 @@ def as_plain(mesh: Mesh) -> dict[str, t.Any]:
 
 def of_plain(value: object, keys: object = None) -> Mesh:
     """keys: public keys by name that are newer than those in the mesh. Raises ShapeError for what is no mesh."""
-    if not isinstance(value, Mapping) or value.keys() != {"topology", "pools", "hubs", "preshared", "nodes"}:
-        raise ShapeError("needs a mesh with topology, pools, hubs, preshared and nodes, as the model has it")
+    if not isinstance(value, Mapping) or value.keys() != set(PARTS):
+        raise ShapeError(f"needs a mesh with {', '.join(PARTS)}, as the model has it")
     right = {
         "topology": value["topology"] in TOPOLOGIES,
         "pools": _are_texts(value["pools"]),
         "preshared": isinstance(value["preshared"], bool),
         "nodes": isinstance(value["nodes"], Mapping),
         "hubs": _are_texts(value["hubs"]) and all(hub in value["nodes"] for hub in value["hubs"]),
+        "clients": isinstance(value["clients"], Mapping) and all(each in value["nodes"] for each in value["clients"]),
     }
     for field, each in right.items():
         if not each:
@@ -57,7 +61,8 @@ def of_plain(value: object, keys: object = None) -> Mesh:
         if node.public_key is not None and (other := owners.setdefault(node.public_key, name)) != name:
             raise ShapeError(f"{other} and {name} have the same public key, but a key is one machine's")
     texts = (str(value["topology"]), tuple(map(str, value["pools"])), tuple(map(str, value["hubs"])))
-    return Mesh(*texts, value["preshared"], nodes)
+    clients = {str(name): str(owner) for name, owner in value["clients"].items()}
+    return Mesh(*texts, value["preshared"], nodes, clients)
 
 
 def _listed(value: tuple[t.Any, ...]) -> list[t.Any]:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ansible_collections.wonder.mesh.plugins.plugin_utils._access import PERSON
 from ansible_collections.wonder.mesh.plugins.plugin_utils._types import NATS
 from ansible_collections.wonder.mesh.plugins.plugin_utils._values import (
+    dns_label,
     dns_name,
     ip_address,
     is_inner,
@@ -68,6 +70,31 @@ def read_hubs(inventory: Inventory, problems: Problems) -> tuple[str, ...]:
     if len(set(value)) < len(value):
         problems.add("all", "wireguard_hubs", value, "it names a host twice", fix)
     return tuple(dict.fromkeys(hub for hub in value if hub in nodes))
+
+
+def read_clients(inventory: Inventory, problems: Problems) -> dict[str, str]:
+    """Machines that Ansible does not manage, each with the person whose it is, or ""; sorted."""
+    value = inventory.everywhere("wireguard_clients", problems)
+    clients: dict[str, str] = {}
+    if value is None:
+        return clients
+    fix = "Write it as a list like [{name: phone, owner: alice@}]"
+    if not isinstance(value, list):
+        problems.add("all", "wireguard_clients", value, "it is no list", fix)
+        return clients
+    for each in value:
+        entry = each if isinstance(each, dict) else {}
+        name, owner = entry.get("name"), entry.get("owner", "")
+        if not isinstance(name, str) or dns_label(name) != name or not entry.keys() <= {"name", "owner"}:
+            reason = "each needs a name (small letters, digits and dashes), and has an owner"
+            problems.add("all", "wireguard_clients", each, reason, fix)
+        elif name in inventory.hosts or name in clients:
+            problems.add("all", "wireguard_clients", name, "the name is taken", "Give it a name of its own")
+        elif owner != "" and not (isinstance(owner, str) and PERSON.fullmatch(owner)):
+            problems.add("all", "wireguard_clients", owner, "it is no person, like alice@ or alice@example.com", fix)
+        else:
+            clients[name] = owner
+    return dict(sorted(clients.items()))
 
 
 def read_node(host: Host, inventory: Inventory, ipv6: bool, problems: Problems) -> Node:

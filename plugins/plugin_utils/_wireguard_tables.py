@@ -98,6 +98,7 @@ class Plan:
         routes = [net for other in self._with_routes if apart(node, other) for net in other.routes]
         return {
             "name": name,
+            "public_key": node.public_key or "",
             "addresses": host_networks(node),
             "mtu": node.mtu,
             "port": node.port,

@@ -42,13 +42,17 @@ class Node:
 
 @dataclasses.dataclass(frozen=True)
 class Mesh:
-    """All of it, checked. pools: the networks of mesh addresses. hubs: in the order in which they stand in."""
+    """All of it, checked. pools: the networks of mesh addresses. hubs: in the order in which they stand in.
+
+    clients: of the nodes those that Ansible does not manage, such as phones, each with the person whose it is, or "".
+    """
 
     topology: str
     pools: tuple[str, ...]
     hubs: tuple[str, ...]
     preshared: bool
     nodes: dict[str, Node]  # sorted by name
+    clients: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
 class Peer(t.TypedDict):
@@ -87,6 +91,7 @@ class Table(t.TypedDict):
     """The whole wanted state of one interface, without secrets."""
 
     name: str
+    public_key: str  # the node's own; empty as long as it has none
     addresses: list[str]
     mtu: int
     port: int

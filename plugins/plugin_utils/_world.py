@@ -69,12 +69,12 @@ def check_certificates(inventory: Inventory, host: str, names: list[str], world:
             fix = "Write it as {certificate: FILE, key: FILE}, both on the controller"
             problems.add(host, where, item, "it must name a certificate and its key, and nothing else", fix)
             continue
-        _check_pair(host, where, item, names, world, problems)
+        check_pair(host, where, item, names, world, problems)
 
 
-def _check_pair(
-    host: str, where: str, item: dict[str, str], names: list[str], world: World, problems: Problems
-) -> None:
+def check_pair(host: str, where: str, item: dict[str, str], names: list[str], world: World, problems: Problems) -> None:
+    """item: the files of a certificate and its key; names: what it is for, names and addresses."""
+
     def wrong(kind: str, reason: str, fix: str) -> None:
         problems.add(host, f"{where}.{kind}", item[kind], reason, fix)
 
@@ -124,7 +124,8 @@ def _names_in(certificate: x509.Certificate) -> list[str]:
         extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     except x509.ExtensionNotFound:
         return []
-    return [name.lower() for name in extension.value.get_values_for_type(x509.DNSName)]
+    names = [name.lower() for name in extension.value.get_values_for_type(x509.DNSName)]
+    return names + [str(address) for address in extension.value.get_values_for_type(x509.IPAddress)]
 
 
 def _covers(pattern: str, name: str) -> bool:

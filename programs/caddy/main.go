@@ -7,7 +7,10 @@ package main
 import (
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 
+	_ "github.com/caddy-dns/cloudflare"
+	_ "github.com/caddy-dns/rfc2136"
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
+	_ "github.com/mholt/caddy-l4"
 )
 
 func main() { caddycmd.Main() }

@@ -187,10 +187,11 @@ def test_no_refusal_talks_of_our_code(cases: list[Case]) -> None:
 
 
 def test_a_real_run_refuses_the_same_with_the_same_words(refusals: list[Refusal]) -> None:
+    # Ansible itself may speak first, of a port that is no number.
     wrong = [
         f"{each.case.mutant}\n{each.case.verdict.problems}\n{each.problems}"
         for each in refusals
-        if each.case.verdict.refused == "check" and each.problems != ["\n".join(each.case.verdict.problems)]
+        if each.case.verdict.refused == "check" and "\n".join(each.case.verdict.problems) not in each.problems
     ]
     assert wrong == []
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import json
@@ -17,7 +18,7 @@ import testinfra
 import yaml
 
 if t.TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from testinfra.backend.base import CommandResult
     from testinfra.host import Host
@@ -141,6 +142,28 @@ class Fleet:
     def connects(self, source: str, address: str, port: int) -> bool:
         """Does a TCP connection from this host to there open within five seconds?"""
         return run(self.host(source), f"timeout 5 bash -c 'exec 3<>/dev/tcp/{address}/{port}'").rc == 0
+
+    def run_inside(self, host: str, command: list[str], *, seconds: float) -> subprocess.CompletedProcess[str]:
+        """Run a program of this machine in that host's place."""
+        return subprocess.run(
+            [*self._enter(host), *command],
+            check=False,
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            timeout=seconds,
+        )
+
+    @contextlib.contextmanager
+    def started_inside(self, host: str, command: list[str], log: t.IO[str]) -> Iterator[None]:
+        """A program of this machine runs in that host's place meanwhile."""
+        with subprocess.Popen(
+            [*self._enter(host), *command], stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
+        ) as process:
+            try:
+                yield
+            finally:
+                process.terminate()
 
     def _enter(self, host: str) -> list[str]:
         """What to put before a command so that it has the network, the names and the authorities of that host."""

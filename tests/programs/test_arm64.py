@@ -17,6 +17,8 @@ if t.TYPE_CHECKING:
 
 SECONDS = 120  # an emulator on a busy machine is slow; these take about one
 BINARIES = [(name, binary) for name in _programs.names() for binary in sorted(_programs.find(name).packages)]
+# Its module has no releases; this stands in its sources.
+SAYS = {"wireguard-go": "0.0.20250522"}
 ASK = {"caddy": "version", "headscale": "version"}  # of the others it is a flag
 
 
@@ -38,4 +40,4 @@ def test_a_binary_for_arm64_runs_and_says_its_pinned_version(
     path.chmod(0o700)
     command = ["qemu-aarch64", str(path), ASK.get(binary, "--version")]
     said = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=True, cwd=tmp_path).stdout
-    assert _programs.find(name).version in said.replace("v", " ").split()
+    assert SAYS.get(name, _programs.find(name).version) in said.replace("v", " ").split()

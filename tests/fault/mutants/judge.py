@@ -24,7 +24,7 @@ from ansible.vars.hostvars import HostVars
 from ansible.vars.manager import VariableManager
 
 from ansible_collections.wonder.mesh.plugins.action import mesh_model
-from ansible_collections.wonder.mesh.plugins.plugin_utils._options import PLAYERS, ROLES, options
+from ansible_collections.wonder.mesh.plugins.plugin_utils._options import BACKEND_OF, PLAYERS, ROLES, options
 from ansible_collections.wonder.mesh.plugins.plugin_utils._values import plain
 
 if t.TYPE_CHECKING:
@@ -75,7 +75,11 @@ def _wanted(model: dict[str, t.Any], hostvars: Mapping[str, Mapping[str, t.Any]]
     """All that decides what the roles make of the hosts: the model, their variables, and how they are reached."""
     roles = {}
     for host in model["hosts"]:
-        played = [role for role, groups in PLAYERS.items() if set(groups) & set(model["hosts"][host]["groups"])]
+        played = [
+            role
+            for role, groups in PLAYERS.items()
+            if set(groups) & set(model["hosts"][host]["groups"]) and BACKEND_OF.get(role) in (None, model["backend"])
+        ]
         values = {name: _value(hostvars[host], name) for name in hostvars[host] if _counts(name, played)}
         roles[host] = {name: value for name, value in values.items() if value != _defaults().get(name)}
     json.dumps(model, allow_nan=False).encode()  # it goes into result.json and to the hosts

@@ -22,6 +22,13 @@ if t.TYPE_CHECKING:
 Data = dict[str, t.Any]
 GROUPS = ("coordinator", "gateways", "relays", "nodes", "strangers")
 PLAUSIBLE_SHARE = 0.5
+BINARIES = {  # of the roles that have programs
+    "caddy": ["caddy"],
+    "derper": ["derper"],
+    "headscale": ["headscale"],
+    "tailscaled": ["tailscale", "tailscaled"],
+    "wireguard": ["wireguard-go"],
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -166,9 +173,8 @@ class Mutator:
         pairs[:] = [*pairs, pair] if rng.random() < 0.7 else [pair]
 
     def _program(self, rng: random.Random, data: Data) -> None:
-        role, binaries = rng.choice(
-            (("caddy", ["caddy"]), ("headscale", ["headscale"]), ("tailscaled", ["tailscale", "tailscaled"]))
-        )
+        role = rng.choice(sorted(BINARIES))
+        binaries = BINARIES[role]
         name = rng.choice(sorted(name for name in self._files if name.startswith("program")))
         source: Data = {"file": str(self._files[name]), "sha256": self._files[f"sha256 of {name}"].name}
         broken = rng.random()
@@ -180,7 +186,8 @@ class Mutator:
         sources: t.Any = {arch: {binary: dict(source) for binary in binaries}}
         if rng.random() < 0.2:
             sources = self._value(rng, ({"amd64": {}}, {"amd64": {"sh": source}}))
-        host = rng.choice(sorted(data["all"]["children"][PLAYERS[role][0]]["hosts"]))
+        groups = data["all"]["children"]
+        host = rng.choice(sorted((groups.get(PLAYERS[role][0]) or {}).get("hosts") or groups["nodes"]["hosts"]))
         data["all"]["hosts"][host][f"{role}_program_source"] = sources
 
     def _shape(self, rng: random.Random, data: Data) -> None:

@@ -69,6 +69,12 @@ PLAUSIBLE: dict[str, tuple[t.Any, ...]] = {
     "headscale_prefix_v6": ("fd7a:115c:a1e0::/48", "FD7A:115C:A1E0::/48", "fd7a:115c:a1e0::/64", "fd7a::1/64"),
     "headscale_derp": (True, "yes", "off"),
     "headscale_derp_ipv4": ("203.0.113.10", "", "203.0.113.010", "::1"),
+    "derper_hostname": ("203.0.113.10", "relay.wm.test", "no name", "2001:db8::1"),
+    "derper_port": (443, 8443, "8444", 22, 7733, 0),
+    "derper_certificate": ({}, {"certificate": "x"}, [], {"certificate": "{tmp}/none.pem", "key": "{tmp}/none.key"}),
+    "derper_accept_limit": (1, 0, -1, "fast"),
+    "derper_state": ("started", "stopped"),
+    "tailscaled_relay_port": (0, 40000, 41641, 70000),
     "headscale_log_level": ("debug", "info", "warn", "error", "trace"),
     "headscale_policy": ({}, {"acls": 5}, {"grants": [{"src": ["tag:gone"], "dst": ["*"], "ip": ["*"]}]}),
     "headscale_nodes": ([], [{}], [{"name": "vps"}], [{"name": "x y"}], [{"name": "vps", "tags": "tag:node"}]),
@@ -96,6 +102,8 @@ FIELDS: dict[str, tuple[t.Any, ...]] = {
     "path": ("/", "/blog", "/blog/", "/Blog", "/a/../b", "/%2e", "blog", "//x", "/a b", "/" + "a" * 300),
     "health": ("/", "/healthz", "/x?y=1&z=%20", "/%zz", "//evil.wm.test/", "/a#b", "up"),
     "protocol": ("http", "HTTP", "tcp", "udp", "tls"),
+    "public_port": (8001, 5432, 443, 22, "5432-5433", "9-8", 41641, [1]),
+    "proxy_protocol": (True, "v2"),
     "weight": (1,),
 }  # fmt: skip
 ITEMS: dict[str, tuple[t.Any, ...]] = {

@@ -41,7 +41,11 @@ def test_public_names_and_services_stand_in_etc_hosts() -> None:
 def test_a_node_serves_its_page_where_its_mesh_reaches_it(written: tuple[str, Path]) -> None:
     name, root = written
     unit = root / "etc/systemd/system/page.service"
-    arguments = {"mini-1": "mini-1 0.0.0.0 8000", "mini-2": "mini-2 127.0.0.1 8000"}
+    arguments = {
+        "mini-1": "mini-1 0.0.0.0 http:8000 tcp:5432 tls:8443",
+        "mini-2": "mini-2 127.0.0.1 http:8000",
+        "nas": "nas 0.0.0.0 http:8000 tcp:5432 udp:9999",
+    }
     if name in arguments:
         assert f"page.py {arguments[name]}\n" in unit.read_text(encoding="utf-8")
         assert (root / "etc/systemd/system/multi-user.target.wants/page.service").is_symlink()

@@ -14,6 +14,7 @@ from fleet.state import State
 
 STATE = State("wm123abc", Path("/state"))
 DEMO = topology.load("demo", nat.KINDS)
+WIREGUARD = topology.load("demo-wireguard", nat.KINDS)
 ONE_VPS = topology.load("one-vps", nat.KINDS)
 
 
@@ -38,7 +39,16 @@ def test_groups_are_those_of_the_topology() -> None:
     [
         ("laptop", {"mesh_home": "office", "mesh_nat": "udp-blocked"}),
         ("mini-2", {"mesh_home": "attic", "mesh_nat": "easy", "tailscaled_tun": False}),
-        ("nas", {"mesh_services": [{"name": "hello", "host": "hello.wm.test", "port": 8000}]}),
+        (
+            "nas",
+            {
+                "mesh_services": [
+                    {"name": "hello", "host": "hello.wm.test", "port": 8000},
+                    {"name": "db", "protocol": "tcp", "port": 5432},
+                    {"name": "game", "protocol": "udp", "port": 9999, "health": "ping"},
+                ]
+            },
+        ),
         ("hub", {"mesh_public_address": "hub.wm.test"}),
         (
             "edge",
@@ -103,3 +113,19 @@ def test_a_checkout_with_odd_characters_still_names_its_proxy(monkeypatch: pytes
     monkeypatch.setattr(inventory, "NSCAT", Path("/a b/100%/nscat"))
     line = inventory.ssh_config(DEMO, STATE).splitlines()[1]
     assert shlex.split(line)[1] == "/a b/100%%/nscat"
+
+
+def test_hosts_of_a_home_know_each_other_s_address_there_on_wireguard() -> None:
+    """Ansible reaches them by name, so that nothing else says it."""
+    hosts = written(WIREGUARD)["hosts"]
+    found = {name: each["wireguard_lan_address"] for name, each in hosts.items() if "wireguard_lan_address" in each}
+    assert found == {
+        "mini-1": "192.168.1.10", "mini-2": "192.168.1.11", "nas": "192.168.1.10", "laptop": "192.168.1.10",
+        "van": "192.168.1.10",
+    }  # fmt: skip
+    assert not any("wireguard_lan_address" in each for each in written(DEMO)["hosts"].values())
+
+
+def test_wireguard_s_demo_serves_what_the_other_one_serves() -> None:
+    services = [{service["name"] for host in world.hosts for service in host.services} for world in (DEMO, WIREGUARD)]
+    assert services[0] == services[1] != set()

@@ -3,8 +3,13 @@
 
 from __future__ import annotations
 
+import typing as t
+
 from fleet import nat, topology
 from fleet.network import Plan
+
+if t.TYPE_CHECKING:
+    from pathlib import Path
 
 PLAN = Plan("wm123abc", topology.load("demo", nat.KINDS))
 
@@ -21,6 +26,20 @@ def test_a_host_at_home_has_one_link_and_it_ends_at_its_router() -> None:
     assert len(links) == 1
     assert links[0].endswith("netns wm123abc.cabin")
     assert "route add default via 192.168.1.1" in PLAN.inside["wm123abc-nas"]
+
+
+def test_a_carrier_s_router_stands_between_a_home_and_the_internet(tmp_path: Path) -> None:
+    path = tmp_path / "van.yml"
+    path.write_text(
+        "domain: wm.test\npublic: {hub: {groups: [nodes]}}\n"
+        "homes: {road: {nat: cgnat, hosts: {van: {groups: [nodes]}}}}\n"
+    )
+    plan = Plan("wm123abc", topology.load(str(path), nat.KINDS))
+    ends = {(link.split()[4], link.split()[11]) for link in plan.links}
+    assert ("wm123abc.road", "wm123abc.road.carrier") in ends
+    assert ("wm123abc.road.carrier", "wm123abc.internet") in ends
+    assert ("wm123abc.road", "wm123abc.internet") not in ends
+    assert "route add default via 100.64.0.1" in plan.inside["wm123abc.road"]
 
 
 def test_no_link_ends_in_the_machines_own_namespace() -> None:

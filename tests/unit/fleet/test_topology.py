@@ -68,7 +68,12 @@ SERVICE = {"name": "hello", "host": "hello.wm.test", "port": 8000}
         ("public/hub/adress", "203.0.113.9", "public.hub.adress", "unknown key (known here: groups, address"),
         ("home", {}, "home", "unknown key"),
         ("homes/attic/nat", None, "homes.attic.nat", "missing"),
-        ("homes/attic/nat", "eazy", "homes.attic.nat", "unknown NAT kind 'eazy' (known: easy, hard, udp-blocked)"),
+        (
+            "homes/attic/nat",
+            "eazy",
+            "homes.attic.nat",
+            "unknown NAT kind 'eazy' (known: easy, hard, cgnat, udp-blocked)",
+        ),
         ("homes/attic/hosts", {}, "homes.attic.hosts", "at least one host is needed"),
         (f"{MINI}/groups", ["node"], "homes.attic.hosts.mini-1.groups[0]", "unknown value 'node' (known: coordinator"),
         (f"{MINI}/groups", [], "homes.attic.hosts.mini-1.groups", "[] has less than 1 item"),
@@ -98,7 +103,7 @@ SERVICE = {"name": "hello", "host": "hello.wm.test", "port": 8000}
             "'2026-01-02' is not a domain name",
         ),
         ("vars", {8: "x"}, "vars.8", "not a name of a variable"),
-        (f"{MINI}/services", [{"name": "x"}], "homes.attic.hosts.mini-1.services[0].host", "missing"),
+        (f"{MINI}/services", [{"name": "x"}], "homes.attic.hosts.mini-1.services[0].port", "missing"),
         ("public/hub/services", [SERVICE], "public.hub.services", "only a host of the group nodes"),
     ],
 )
@@ -148,7 +153,7 @@ def test_a_file_that_is_not_a_topology_is_refused_in_one_line(
 
 
 def test_an_unknown_topology_names_those_that_there_are() -> None:
-    with pytest.raises(FleetError, match="known are demo, one-vps"):
+    with pytest.raises(FleetError, match="known are demo, demo-wireguard, molecule, one-vps"):
         topology.load("moon", nat.KINDS)
 
 

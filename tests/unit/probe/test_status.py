@@ -81,9 +81,9 @@ def test_finds_a_peer_by_name(name: str, dns: str, expected: str | None) -> None
 
 def test_reads_what_tailscale_prints() -> None:
     parsed = status.parse_status(servers.status({"nas": {"Relay": "hub", "CurAddr": None, "Online": False}}))
-    assert (parsed.state, parsed.dns, parsed.ipv4) == ("Running", "mini-1.mesh.wm.test", "127.0.0.1")
+    assert (parsed.state, parsed.dns, parsed.address) == ("Running", "mini-1.mesh.wm.test", "127.0.0.1")
     nas = parsed.peers[0]
-    assert (nas.ipv4, nas.online, nas.cur_addr, nas.relay) == ("127.0.0.1", False, "", "hub")
+    assert (nas.address, nas.online, nas.cur_addr, nas.relay) == ("127.0.0.1", False, "", "hub")
 
 
 def test_reads_a_node_that_has_not_joined() -> None:

@@ -11,6 +11,7 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.wonder.mesh.plugins.filter.mesh_policy import mesh_policy
 from tests.unit.plugins.plugin_utils.mesh_world import model
+from tests.unit.plugins.plugin_utils.test_relays import relays
 
 
 def test_the_demo_allows_exactly_this() -> None:
@@ -26,7 +27,7 @@ def test_the_demo_allows_exactly_this() -> None:
 def test_each_tag_has_an_entry_and_nobody_owns_it() -> None:
     owners = mesh_policy(model())["tagOwners"]
     nodes = [f"tag:node-{name}" for name in ("edge", "laptop", "mini-1", "mini-2", "nas")]
-    assert owners == {tag: [] for tag in ["tag:gateway", "tag:node", *nodes]}
+    assert owners == {tag: [] for tag in ["tag:gateway", "tag:node", "tag:removed", *nodes]}
 
 
 def test_nodes_keep_their_network_map() -> None:
@@ -48,6 +49,20 @@ def test_extra_grants_name_nodes_by_their_tags() -> None:
         {"src": ["bob@", "tag:node-nas"], "dst": ["tag:gateway", "tag:node-mini-1"], "ip": ["tcp:445", "udp:53"]},
         {"src": ["tag:node-edge"], "dst": ["tag:node-nas"], "ip": ["tcp:*"]},
     ]
+
+
+def test_every_node_shares_a_rule_with_every_relay_beside_that_of_the_probe() -> None:
+    mesh = model(**relays("out", "edge"))
+    without_probe = [grant for grant in mesh_policy(mesh)["grants"] if grant["ip"] != ["tcp:7733"]]
+    assert {"src": ["tag:node"], "dst": ["tag:relay"], "ip": ["icmp:*"]} in without_probe
+    assert all("tag:relay" in mesh["hosts"][relay]["tags"] for relay in ("out", "edge"))
+    assert "tag:relay" in mesh_policy(mesh)["tagOwners"]
+
+
+def test_every_node_may_send_through_a_peer_relay() -> None:
+    mesh = model(hosts={"edge": {"tailscaled_relay_port": 40000}})
+    grant = {"src": ["tag:node"], "dst": ["tag:node-edge"], "app": {"tailscale.com/cap/relay": []}}
+    assert grant in mesh_policy(mesh)["grants"]
 
 
 def test_the_same_model_gives_the_same_bytes_and_stays_as_it_is() -> None:

@@ -11,7 +11,8 @@ from ansible_collections.wonder.mesh.plugins.filter.probe_plan import probe_plan
 from tests.unit.plugins.plugin_utils.mesh_world import model
 
 KEYS = [
-    "port", "member", "tailscale", "socket", "socks", "peers", "connections", "answers", "urls", "ports", "relay_after",
+    "port", "member", "tailscale", "socket", "socks", "interface", "peers", "connections", "answers", "urls", "ports",
+    "streams", "relay_after",
 ]  # fmt: skip
 
 
@@ -20,7 +21,7 @@ def test_a_node_measures_its_peers() -> None:
     assert list(plan) == KEYS
     assert plan["member"] is True
     assert plan["port"] == 7733
-    assert plan["peers"][0] == {"name": "edge", "dns": "edge.mesh.example.com"}
+    assert plan["peers"][0] == {"name": "edge", "dns": "edge.mesh.example.com", "address": ""}
     assert [peer["name"] for peer in plan["peers"]] == ["edge", "laptop", "mini-2", "nas"]
     assert [(each["to"], each["port"]) for each in plan["connections"]] == [
         ("edge", 22), ("laptop", 22), ("mini-2", 22), ("mini-2", 8000), ("nas", 22),

@@ -23,12 +23,15 @@ from ansible_collections.wonder.mesh.plugins.module_utils import (
     _transaction,
     _wanted,
 )
-from ansible_collections.wonder.mesh.plugins.modules import daemon
+from ansible_collections.wonder.mesh.plugins.modules import daemon, wireguard_interface
 from tests.unit.plugins.modules.daemon_host import Host
 from tests.unit.plugins.modules.moments import STEPS, Moments
+from tests.unit.plugins.modules.wireguard_host import told
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from tests.unit.plugins.modules.wireguard_host import WireGuardHost
 
 
 @pytest.fixture
@@ -46,13 +49,14 @@ def host(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Ite
     # In memory, where there is such a place: some tests make hundreds of hosts.
     memory = Path("/dev/shm")  # noqa: S108 - a directory of its own is made in it
     directory = tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None)
-    host = Host(Path(directory.name).resolve() / "host")
+    # A module of tests may have a host of its own kind.
+    host = getattr(request.module, "HOST", Host)(Path(directory.name).resolve() / "host")
     recorder = request.getfixturevalue("moments") if "moments" in request.fixturenames else None
 
     def run_command(
-        _module: basic.AnsibleModule, args: list[str], pass_fds: tuple[int, ...] = (), **_: t.Any
+        _module: basic.AnsibleModule, args: list[str], pass_fds: tuple[int, ...] = (), **options: t.Any
     ) -> tuple[int, str, str]:
-        host.inherited = pass_fds
+        host.inherited, host.given = pass_fds, options.get("data")
         return recorder.call(host, args) if recorder else host.run_command(args)
 
     clock = [0.0]
@@ -81,6 +85,7 @@ def host(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Ite
         monkeypatch.setattr(module, "pwd", host.accounts)
         monkeypatch.setattr(module, "grp", host.accounts)
     monkeypatch.setattr(_accounts, "LISTS", [str(host.accounts.path(name)) for name in host.accounts.LISTS])
+    host.patch(monkeypatch)
     mask = os.umask(0o022)
     yield host
     os.umask(mask)
@@ -102,3 +107,30 @@ def run_daemon(run_module: Callable[..., dict[str, t.Any]]) -> Callable[..., dic
             os.umask(0o022)
 
     return run
+
+
+@pytest.fixture
+def run_interface(run_module: Callable[..., dict[str, t.Any]]) -> Callable[..., dict[str, t.Any]]:
+    """Call ``run(wanted, check_mode=)``: what ``wireguard_interface`` answers."""
+
+    def call(wanted: dict[str, t.Any], check_mode: bool = False) -> dict[str, t.Any]:
+        def main() -> None:
+            with patch_module_args(wanted | {"_ansible_check_mode": check_mode}):
+                wireguard_interface.main()
+
+        try:
+            return run_module(main)
+        finally:
+            os.umask(0o022)
+
+    return call
+
+
+@pytest.fixture
+def up(host: WireGuardHost, run_interface: Callable[..., dict[str, t.Any]]) -> WireGuardHost:
+    """The host of ``wireguard_interface``, with its interface."""
+    answer = run_interface(host.wanted())
+    assert not answer["failed"], answer
+    host.orders()
+    told(host)
+    return host

@@ -27,6 +27,8 @@ from ansible_collections.wonder.mesh.plugins.plugin_utils import _reading
 if t.TYPE_CHECKING:
     from collections.abc import Callable
 
+    import pytest
+
     Run = Callable[..., dict[str, t.Any]]
 
 SHOW = "show --property=ActiveState,SubState,UnitFileState,NRestarts,Result,NeedDaemonReload -- demo.service"
@@ -132,6 +134,9 @@ class Host:
         self.accounts = Accounts(self.etc)
         self.reset()
 
+    def patch(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What a host of another kind must have besides."""
+
     def reset(self) -> None:
         """A bare host, at the same place: paths are part of what is remembered."""
         shutil.rmtree(self.root, ignore_errors=True)
@@ -144,6 +149,7 @@ class Host:
         self.judged_modes: dict[str, int] = {}
         self.judge = b""
         self.inherited: tuple[int, ...] = ()  # the descriptors that a command gets
+        self.given: str | None = None  # what it gets on its standard input
         self.broken: set[str] = set()  # systemctl verbs that fail
 
     def wanted(

@@ -139,13 +139,31 @@ def test_a_refusal_is_told_with_headscales_words(
     assert "with 400: tag:node is not owned" in call(headscale_node, nodes=[MINI])["msg"]
 
 
-@pytest.mark.parametrize(("state", "write"), [("expired", ("POST", "/1/expire")), ("absent", ("DELETE", "/1"))])
-def test_only_the_named_node_is_taken_out(call: Run, headscale: Headscale, state: str, write: tuple[str, str]) -> None:
+@pytest.mark.parametrize(
+    ("state", "wanted"),
+    [("expired", [("POST", "/1/expire"), ("POST", "/1/tags")]), ("absent", [("DELETE", "/1")])],
+)
+def test_only_the_named_node_is_taken_out(
+    call: Run, headscale: Headscale, state: str, wanted: list[tuple[str, str]]
+) -> None:
     headscale.node("nas")
     headscale.node("mini-1")
     result = call(headscale_node, nodes=[{"name": "nas", "state": state}])
     writes = [(method, path.removeprefix("/api/v1/node")) for method, path, _body in headscale.writes()]
-    assert (result["changed"], writes) == (True, [write])
+    assert (result["changed"], writes) == (True, wanted)
+
+
+def test_a_node_that_is_taken_out_loses_what_its_tags_were_granted(call: Run, headscale: Headscale) -> None:
+    node = headscale.node("nas")
+    call(headscale_node, nodes=[{"name": "nas", "state": "expired"}])
+    assert node["tags"] == ["tag:removed"]
+    assert node["expiry"].startswith("2026-")
+
+
+def test_a_node_whose_login_ended_by_itself_is_taken_out_of_the_relays_too(call: Run, headscale: Headscale) -> None:
+    node = headscale.node("nas", expiry="2026-01-01T00:00:00Z")
+    assert call(headscale_node, nodes=[{"name": "nas", "state": "expired"}])["changed"]
+    assert node["tags"] == ["tag:removed"]
 
 
 @pytest.mark.parametrize("state", ["expired", "absent"])
@@ -166,7 +184,7 @@ def test_check_mode_foretells_who_is_taken_out(call: Run, headscale: Headscale) 
 
 
 def test_a_logged_out_node_can_be_deleted_later(call: Run, headscale: Headscale) -> None:
-    headscale.node("nas", expiry="2026-01-01T00:00:00Z")
+    headscale.node("nas", expiry="2026-01-01T00:00:00Z", tags=["tag:removed"])
     result = call(headscale_node, nodes=[{"name": "nas", "state": "absent"}])
     assert (result["diff"][0]["before"], headscale.nodes) == ("logged out\n", [])
 

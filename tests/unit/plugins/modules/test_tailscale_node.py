@@ -72,6 +72,8 @@ class Tailscaled:
                 self.preferences[names[name]] = {"true": True, "false": False}.get(value, value)
             elif name == "advertise-routes":
                 self.preferences["AdvertiseRoutes"] = value.split(",") if value else None
+            elif name == "relay-server-port":
+                self.preferences["RelayServerPort"] = int(value) if value else None
             elif name in ("update-check", "auto-update"):
                 self.preferences["AutoUpdate"]["Check" if name == "update-check" else "Apply"] = value == "true"
 
@@ -127,6 +129,7 @@ def test_a_node_that_is_as_wanted_is_only_asked(call: Run, tailscaled: Tailscale
         ({"hostname": "nas"}, "--hostname=nas"),
         ({"accept_dns": False}, "--accept-dns=false"),
         ({"accept_routes": True}, "--accept-routes=true"),
+        ({"relay_port": 40000}, "--relay-server-port=40000"),
         ({"advertise_routes": ["192.168.1.0/24", "10.0.0.0/8"]}, "--advertise-routes=10.0.0.0/8,192.168.1.0/24"),
     ],
 )
@@ -180,7 +183,7 @@ def test_joins_with_a_key_that_is_in_no_argument_and_no_result(
     up, after = tailscaled.orders()
     assert up[:4] == ["up", "--timeout=60s", "--reset", f"--login-server={SERVER}"]
     assert up[4] == f"--auth-key=file:{key_file}"
-    assert after == ["set", "--update-check=false", "--auto-update=false"]
+    assert after == ["set", "--relay-server-port=", "--update-check=false", "--auto-update=false"]
     assert KEY not in repr(result) + repr(tailscaled.commands)
     assert not key_file.exists()
     assert call()["changed"] is False

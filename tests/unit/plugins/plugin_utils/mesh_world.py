@@ -115,6 +115,7 @@ def measure_one(mesh: Model, name: str, wide_open: bool = False) -> dict[str, t.
             for each in wanted["urls"]
         ],
         "ports": [{**each, "open": each["port"] not in (8080, 9090), "error": ""} for each in wanted["ports"]],
+        "streams": [{**each, "open": True, "certificate": "", "error": ""} for each in wanted["streams"]],
     }  # fmt: skip
 
 

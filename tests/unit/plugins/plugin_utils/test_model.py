@@ -51,6 +51,7 @@ def test_the_demo_gives_this_model() -> None:
         "nat": "public",
         "tun": True,
         "proxy_port": 1055,
+        "interface": "",
         "tags": ["tag:gateway", "tag:node", "tag:node-edge"],
     }
     assert found["hosts"]["mini-2"]["tun"] is False
@@ -62,6 +63,9 @@ def test_the_demo_gives_this_model() -> None:
             "path": "/",
             "protocol": "http",
             "health": "/",
+            "public_port": 443,
+            "count": 1,
+            "proxy_protocol": False,
             "replicas": [
                 {"node": "mini-1", "dns": "mini-1.mesh.example.com", "port": 8000},
                 {"node": "mini-2", "dns": "mini-2.mesh.example.com", "port": 8000},

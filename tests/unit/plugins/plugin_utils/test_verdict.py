@@ -205,7 +205,8 @@ def test_a_service_is_served_with_a_good_status(
 ) -> None:
     result = check(judge(mesh, changed(healthy, "stranger", "urls", 0, "status", value=status)))
     assert find(result["services"], name="hello") == {
-        "name": "hello", "url": "https://hello.example.com/", "from": "stranger", "status": status, "ok": ok,
+        "name": "hello", "url": "https://hello.example.com/", "from": "stranger", "status": status, "subject": None,
+        "ok": ok,
     }  # fmt: skip
     assert result["ok"] is ok
     assert ok or "mini-1:8000 listens" in result["problems"][0]

@@ -139,10 +139,11 @@ VARIABLES = st.sampled_from(
     ["mesh_home", "mesh_nat", "mesh_public_address", "ansible_host", "wireguard_topology", "wireguard_hubs",
      "wireguard_preshared_keys", "wireguard_prefix_v4", "wireguard_prefix_v6", "wireguard_address_v4",
      "wireguard_address_v6", "wireguard_port", "wireguard_extra_ports", "wireguard_outbound_ports",
-     "wireguard_endpoints", "wireguard_lan_address", "wireguard_routes", "wireguard_mtu"]
+     "wireguard_endpoints", "wireguard_lan_address", "wireguard_routes", "wireguard_mtu", "wireguard_clients"]
 )  # fmt: skip
 WHOLE = (
     "wireguard_topology",
+    "wireguard_clients",
     "wireguard_hubs",
     "wireguard_preshared_keys",
     "wireguard_prefix_v4",

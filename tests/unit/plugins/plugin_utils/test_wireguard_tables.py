@@ -36,6 +36,7 @@ def test_a_home_behind_nat_gets_this_table() -> None:
     keys = {name: key(name) for name in HOSTS}
     assert found == {
         "name": "nas",
+        "public_key": keys["nas"],
         "addresses": ["10.77.0.5/32"],
         "mtu": 1420,
         "port": 51820,

@@ -16,6 +16,7 @@ from ansible_collections.wonder.mesh.plugins.plugin_utils._wireguard_registry im
 from ansible_collections.wonder.mesh.plugins.plugin_utils._wireguard_tables import Plan
 
 if t.TYPE_CHECKING:
+    from ansible_collections.wonder.mesh.plugins.plugin_utils._types import Model
     from ansible_collections.wonder.mesh.plugins.plugin_utils._wireguard_types import Mesh
 
 Hosts = dict[str, dict[str, t.Any]]
@@ -61,6 +62,17 @@ def read(
     models = {name: _model._read_host(name, inventory, "mesh.example.com", problems) for name in hosts}
     mesh = read_mesh(inventory, models, registry(hosts) if known is None else known, problems, tailscale)
     return (None if problems.lines else mesh), problems.lines
+
+
+def model(
+    changes: Hosts | None = None, everywhere: dict[str, t.Any] | None = None, known: Registry | None = None
+) -> Model:
+    """The whole model of the hosts, with the default domain and the hubs as gateways."""
+    hosts = changed(changes, {"mesh_backend": "wireguard", "mesh_domain": "mesh.example.com", **(everywhere or {})})
+    inventory = Inventory.of({"nodes": list(hosts), "gateways": HUBS}, hosts)
+    outcome = _model.build_model(inventory, None, registry(hosts) if known is None else known)
+    assert outcome.model is not None, outcome.problems
+    return outcome.model
 
 
 def mesh(

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: MIT
+"""Provider lima (macOS, Linux; no root): each host is a virtual machine. All share one network, and so are one home."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import dataclasses
+import os
+import re
+import signal
+import time
+import typing as t
+from ipaddress import IPv4Address, IPv4Network
+
+from fleet import FleetError, lima_files, nat
+from fleet import inventory as inventories
+from fleet.authority import Authority, write_private
+from fleet.limactl import Limactl
+from fleet.shell import run
+from fleet.state import CHECKOUT, digest
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fleet.console import Console
+    from fleet.state import State
+    from fleet.topology import Host, Topology
+
+NAT_KINDS = nat.KINDS  # those that it cannot make it refuses by itself, and names the provider that can
+TEMPLATE = CHECKOUT / "lima" / "host.yaml"
+NETWORK = IPv4Network("192.168.104.0/24")  # Lima's user-v2
+FIRST = 30.0  # seconds in which the first machine has made what all share: a key, and the network's daemon
+
+
+def up(topology: Topology, state: State, console: Console) -> bool:
+    """Make the fleet, or what is missing of it; False if it was up and whole already."""
+    _refuse(topology)
+    names = [host.name for host in topology.hosts]
+    lima = _lima(state)
+    lima.check(names)
+    record = state.completed()
+    if record and record["digest"] != digest(topology):
+        raise FleetError(f"the topology {topology.name} has changed since this fleet was made from it; run down first")
+    found = lima.list()
+    missing = [name for name in names if found.get(name, {}).get("status") != "Running"]
+    if record and not missing:
+        return False
+    lima.home.mkdir(parents=True, exist_ok=True)
+    with console.step(f"Fleet {topology.name}: {len(names)} virtual machines") as progress:
+        _start(lima, missing, progress)
+        progress("files")
+        _write_files(topology, state, lima)
+        state.complete(topology, TEMPLATE)
+    return True
+
+
+def down(state: State, console: Console) -> None:
+    """Remove the fleet, whole or half-made, and the daemon of its network."""
+    lima = _lima(state)
+    with console.step(f"Removing the fleet {state.prefix}"):
+        for name in lima.list():
+            lima.delete(name)
+        for file in (lima.home / "_networks").glob("*/*.pid"):
+            _end(file.read_text(encoding="ascii"))
+        state.remove()
+
+
+def running(topology: Topology, state: State) -> dict[str, bool]:
+    """Whether each host runs, by name."""
+    found = _lima(state).list()
+    return {host.name: found.get(host.name, {}).get("status") == "Running" for host in topology.hosts}
+
+
+def _lima(state: State) -> Limactl:
+    return Limactl(state.path / "lima")
+
+
+def _refuse(topology: Topology) -> None:
+    others = [home.nat for home in topology.homes if home.nat != "easy"]
+    what = f"a router of the kind {others[0]}" if others else ""
+    what = what or (f"{len(topology.homes)} homes" if len(topology.homes) > 1 else "")
+    if what:
+        raise FleetError(
+            f"the topology {topology.name} has {what}, and the provider lima makes one network of all its hosts; use"
+            " the provider nspawn, which needs Linux (on macOS: inside a virtual machine)"
+        )
+    if topology.user != "ops":
+        raise FleetError(
+            f"the topology {topology.name} logs in as {topology.user}, and the provider lima as ops; add `user: ops`"
+        )
+
+
+def _start(lima: Limactl, names: list[str], progress: Callable[[str], None]) -> None:
+    """Start all, side by side; an error names each that did not come up."""
+    found, begun = lima.list(), []
+
+    def one(name: str) -> str:
+        status = found.get(name, {}).get("status", "")
+        if status not in ("", "Stopped"):  # broken, or of a run that was killed while it made it
+            lima.delete(name)
+        try:
+            lima.start(name, None if status == "Stopped" else TEMPLATE)
+        except FleetError as error:
+            return str(error)
+        begun.append(name)
+        progress(f"{len(begun)} of {len(names)} have started: {', '.join(sorted(begun))}")
+        return ""
+
+    with concurrent.futures.ThreadPoolExecutor(max(1, len(names))) as pool:
+        jobs = []
+        for name in names:
+            jobs.append(pool.submit(one, name))
+            _wait_for_key(lima, jobs[0])
+        problems = [job.result() for job in jobs if job.result()]
+    if problems:
+        raise FleetError("\n".join(problems))
+
+
+def _wait_for_key(lima: Limactl, first: concurrent.futures.Future[str]) -> None:
+    until = time.monotonic() + FIRST
+    while not (lima.home / "_config" / "user").exists() and not first.done() and time.monotonic() < until:
+        time.sleep(0.1)
+
+
+def _write_files(topology: Topology, state: State, lima: Limactl) -> None:
+    """What the hosts get, and what the controller needs to reach them."""
+    state.control.mkdir(mode=0o700, exist_ok=True)
+    state.certificates.mkdir(exist_ok=True)
+    state.inventory.parent.mkdir(exist_ok=True)
+    state.known_hosts.unlink(missing_ok=True)  # a machine that boots may have new keys
+    write_private(state.ssh_config, ssh_config(topology, state, lima))
+    with concurrent.futures.ThreadPoolExecutor(len(topology.hosts)) as pool:
+        addresses = list(pool.map(lambda host: _address(state, host), topology.hosts))
+    pairs = zip(topology.hosts, addresses, strict=True)
+    hosts = tuple(dataclasses.replace(host, address=address) for host, address in pairs)
+    world = dataclasses.replace(topology, hosts=hosts)
+    authority = Authority(f"fleet {state.prefix}")
+    write_private(state.authority, authority.certificate)
+    for host in world.hosts:
+        names = inventories.certificate_names(world, host)
+        if names:
+            certificate, key = authority.issue(names)
+            write_private(inventories.certificate_path(state, host), certificate)
+            write_private(inventories.key_path(state, host), key)
+    with concurrent.futures.ThreadPoolExecutor(len(world.hosts)) as pool:
+        list(pool.map(lambda host: lima_files.send(world, state, host, authority.certificate), world.hosts))
+    data = inventories.inventory(world, state)
+    data["all"]["vars"]["ansible_ssh_private_key_file"] = str(_key(lima))
+    write_private(state.inventory, inventories.dump(data))
+
+
+def _address(state: State, host: Host) -> IPv4Address:
+    said = run("ssh", "-F", str(state.ssh_config), host.name, "ip", "-4", "-oneline", "address").stdout
+    for each in re.findall(r"inet ([\d.]+)/", said):
+        if IPv4Address(each) in NETWORK:
+            return IPv4Address(each)
+    raise FleetError(f"the host {host.name} has no address in {NETWORK}, the network of Lima's that all hosts share")
+
+
+def ssh_config(topology: Topology, state: State, lima: Limactl) -> str:
+    """The configuration for `ssh -F`: all hosts are ports of this machine, which change at every start."""
+    found = lima.list()
+    common = {
+        "HostName": "127.0.0.1",
+        "User": topology.user,
+        "IdentityFile": f'"{_key(lima)}"',
+        "IdentitiesOnly": "yes",
+        "IdentityAgent": "none",
+        "UserKnownHostsFile": f'"{state.known_hosts}"',
+        "GlobalKnownHostsFile": "/dev/null",
+        "StrictHostKeyChecking": "accept-new",
+        "ControlMaster": "auto",
+        "ControlPersist": "300",
+        "ControlPath": f'"{state.control / "%C"}"',
+        "ConnectTimeout": "15",
+        "ServerAliveInterval": "15",
+        "LogLevel": "ERROR",
+    }
+    blocks = [
+        f"Host {host.name}\n  Port {found[host.name]['sshLocalPort']}\n  HostKeyAlias {host.name}\n"
+        for host in topology.hosts
+    ]
+    return "".join(blocks) + "Host *\n" + "".join(f"  {key} {value}\n" for key, value in common.items())
+
+
+def _key(lima: Limactl) -> str:
+    return str(lima.home / "_config" / "user")
+
+
+def _end(pid: str) -> None:
+    with contextlib.suppress(ValueError, ProcessLookupError):
+        os.kill(int(pid), signal.SIGTERM)

@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: MIT
+
+//go:build tools
+
+// Package tools pins the module that this program is built from.
+package tools
+
+import (
+	_ "golang.zx2c4.com/wireguard"
+)
