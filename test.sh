@@ -32,19 +32,23 @@ side_by_side() { # ARGUMENTS [-- ARGUMENTS]...: runs of pytest at once; what one
     return $status
 }
 unit() {
+    halves tests/unit
+}
+halves() { # FOLDER: its tests in two halves, which take about the same time
     local slow=tests/unit/plugins
-    side_by_side $slow/{plugin_utils,action,filter} -- tests/unit --ignore=$slow/plugin_utils --ignore=$slow/action \
+    side_by_side $slow/{plugin_utils,action,filter} -- "$1" --ignore=$slow/plugin_utils --ignore=$slow/action \
         --ignore=$slow/filter
 }
 newest() { # what depends on Ansible once more, with the newest ansible-core on the newest Python
     mesh_packages lint && mesh_venv newest || return
     local PATH=$PWD/.venv-newest/bin:$PATH
-    tests/lint.sh ansible_lint mypy_strict antsibull_docs installed_collection validate_modules && pytest tests/unit/plugins
+    tests/lint.sh ansible_lint mypy_strict antsibull_docs installed_collection validate_modules && halves tests/unit/plugins
 }
-fleet() { # one world per process: their hosts are idle most of the time
-    local one_vps=(tests/fleet/test_{one_vps,removal,runner}.py) relays=tests/fleet/test_relays.py
-    mesh_packages fleet && side_by_side tests/fleet "${one_vps[@]/#/--ignore=}" --ignore=$relays -- "${one_vps[@]}" \
-        -- $relays
+fleet() { # one world or two per process: their hosts are idle most of the time
+    local one_vps=(tests/fleet/test_{one_vps,removal,runner}.py) wireguard=(tests/fleet/test_wireguard*.py)
+    local relays=tests/fleet/test_relays.py
+    mesh_packages fleet && side_by_side tests/fleet "${one_vps[@]/#/--ignore=}" "${wireguard[@]/#/--ignore=}" \
+        --ignore=$relays -- "${one_vps[@]}" -- "${wireguard[@]}" -- $relays
 }
 programs() { # what is built for another architecture runs there, and a new version takes over from an old one
     mesh_packages fleet && mesh_packages programs && pytest tests/programs

@@ -16,9 +16,10 @@ OFTEN = 3
 
 
 # What useradd and userdel keep of the last state, and their locks, which they take over from one that was killed; and
-# what Ansible's own wrapper of a module leaves when it is killed.
+# what Ansible itself leaves when it is killed, on the host (a module's wrapper) and on the controller (its uploads).
 RESIDUE = re.compile(
     r"/etc/((passwd|group|shadow|gshadow|subuid|subgid)(-|\+|\.lock|\.\d+)|\.pwd\.lock)|/tmp/ansible[^/]*(/.*)?"
+    r"|/root/\.ansible/tmp/.*"
 )
 
 
