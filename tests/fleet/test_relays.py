@@ -40,6 +40,7 @@ TOGETHER_SECONDS = 10  # after one of two relays was stopped
 OUTLIVE_SECONDS = 60  # after all hosts but the coordinator were told to reboot
 OUT_SECONDS = 30  # after a node was removed
 HOLD_SECONDS = 300  # more than OUT_SECONDS and the run that removes it
+SETTLE_SECONDS = 5  # until all peers have heard of a node's home
 BACK_SECONDS = 90  # until nodes have found a coordinator again that was away
 PAGE = "timeout 10 curl --silent --output /dev/null --write-out '%{http_code}' https://hello.wm.test/"
 SHORT_CERTIFICATE = r"""
@@ -152,6 +153,12 @@ def outlived(mesh: Fleet, client: Client) -> Iterator[Outlived]:
     others = [node for node in NODES if node != COORDINATOR]
     coordinator = mesh.host(COORDINATOR)
     boots = {name: run(mesh.host(name), BOOT).stdout for name in others}
+    # A node that starts takes its nearest relay, and while the coordinator is down nobody learns that it is another one
+    # than before. Here, relays have been stopped, so nodes may still be at the farther one.
+    for name in NODES:
+        run(mesh.host(name), "timeout 60 systemctl restart tailscaled.service")
+    wait_until(BACK_SECONDS, lambda: "" not in homes(mesh).values())
+    time.sleep(SETTLE_SECONDS)
     assert run(coordinator, "timeout 20 systemctl stop headscale.service").rc == 0
     try:
         # The node and the relay beside it start anew too, as if that host had rebooted.
