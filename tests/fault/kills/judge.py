@@ -19,7 +19,7 @@ OFTEN = 3
 # what Ansible itself leaves when it is killed, on the host (a module's wrapper) and on the controller (its uploads).
 RESIDUE = re.compile(
     r"/etc/((passwd|group|shadow|gshadow|subuid|subgid)(-|\+|\.lock|\.\d+)|\.pwd\.lock)|/tmp/ansible[^/]*(/.*)?"
-    r"|/root/\.ansible/tmp/.*"
+    r"|/[^/]+/\.ansible/tmp/.*"
 )
 
 
