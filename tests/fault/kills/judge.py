@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import re
 import typing as t
+from pathlib import Path
 
 if t.TYPE_CHECKING:
     import look
@@ -19,7 +20,7 @@ OFTEN = 3
 # what Ansible itself leaves when it is killed, on the host (a module's wrapper) and on the controller (its uploads).
 RESIDUE = re.compile(
     r"/etc/((passwd|group|shadow|gshadow|subuid|subgid)(-|\+|\.lock|\.\d+)|\.pwd\.lock)|/tmp/ansible[^/]*(/.*)?"
-    r"|/[^/]+/\.ansible/tmp/.*"
+    rf"|{re.escape(str(Path('~root').expanduser()))}/\.ansible/tmp/.*"
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import typing as t
+from pathlib import Path
 
 import pytest
 
@@ -109,6 +110,7 @@ def test_the_summary_counts_what_was_found() -> None:
         ("/etc/group.1916", True),
         ("/etc/passwd-", True),
         ("/tmp/ansible_wonder.mesh.daemon_payload_x/a", True),  # noqa: S108
+        (str(Path("~root/.ansible/tmp/ansible-tmp-1/AnsiballZ_daemon.py").expanduser()), True),
         ("/etc/group", False),
         ("/etc/systemd/system/.demo.service.wonder-mesh", False),
         ("/srv/.ansible/tmp/ansible-tmp-1/secret", False),
