@@ -13,6 +13,7 @@ import os
 import typing as t
 
 from ansible_collections.wonder.mesh.plugins.module_utils._accounts import user_exists
+from ansible_collections.wonder.mesh.plugins.module_utils._difference import Difference
 from ansible_collections.wonder.mesh.plugins.module_utils._files import Directory, File, Found, look, text_of
 
 if t.TYPE_CHECKING:
@@ -112,18 +113,6 @@ class Applied:
         except (TypeError, ValueError):
             # Not ours or damaged: as good as none, the daemon is brought up anew.
             return cls()
-
-
-@dataclasses.dataclass(frozen=True)
-class Difference:
-    """One thing that is not as wanted, with what a diff shows of it."""
-
-    header: str
-    before: str
-    after: str
-    file: File | None = None
-    directory: Directory | None = None
-    found: Found | None = None
 
 
 @dataclasses.dataclass(frozen=True)

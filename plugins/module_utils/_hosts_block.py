@@ -10,7 +10,7 @@ import os
 import stat
 import typing as t
 
-from ansible_collections.wonder.mesh.plugins.module_utils._daemon import Difference
+from ansible_collections.wonder.mesh.plugins.module_utils._difference import Difference
 from ansible_collections.wonder.mesh.plugins.module_utils._files import remove, staged_path, write_atomically
 
 BEGIN, END = "# BEGIN names of the mesh {}", "# END names of the mesh {}"

@@ -19,17 +19,21 @@ from ansible_collections.wonder.mesh.plugins.module_utils._daemon import (
 )
 from ansible_collections.wonder.mesh.plugins.module_utils._files import staged_path
 from ansible_collections.wonder.mesh.plugins.module_utils._journal import Journal
-
-if t.TYPE_CHECKING:
-    from ansible_collections.wonder.mesh.plugins.module_utils._systemd import Systemd
+from ansible_collections.wonder.mesh.plugins.module_utils._systemd import Systemd, SystemdError
 
 
 def intact_daemons(systemd: Systemd, state_root: str = STATE_ROOT) -> dict[str, str]:
-    """The identities, by name, of the daemons that a run would find nothing to change about. Reads only."""
+    """The identities, by name, of the daemons that a run would find nothing to change about. Reads only.
+
+    A host whose systemd says nothing has none.
+    """
     remembered = [each for each in map(_remembered, _directories(state_root)) if each is not None]
     if not remembered:
         return {}
-    states = systemd.states([daemon.unit for daemon, _applied in remembered])
+    try:
+        states = systemd.states([daemon.unit for daemon, _applied in remembered])
+    except SystemdError:
+        return {}
     return {
         daemon.name: daemon.identity
         for daemon, applied in remembered

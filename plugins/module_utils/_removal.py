@@ -12,7 +12,8 @@ import os
 import typing as t
 
 from ansible_collections.wonder.mesh.plugins.module_utils._accounts import remove_user
-from ansible_collections.wonder.mesh.plugins.module_utils._daemon import Applied, Daemon, Difference, applied_path
+from ansible_collections.wonder.mesh.plugins.module_utils._daemon import Applied, Daemon, applied_path
+from ansible_collections.wonder.mesh.plugins.module_utils._difference import Difference
 from ansible_collections.wonder.mesh.plugins.module_utils._files import (
     remove,
     remove_tree,

@@ -99,17 +99,22 @@ def change(live: Device, wanted: Device, call: t.Container[bytes] = ()) -> Chang
     )
 
 
+def new_peer(wanted: Peer) -> PeerChange:
+    """Everything of a peer that the interface does not have."""
+    return PeerChange(
+        wanted.public_key,
+        new=True,
+        preshared_key=wanted.preshared_key,
+        endpoint=wanted.endpoint,
+        keepalive=wanted.keepalive,
+        replace=True,
+        allowed_ips=tuple(sorted(wanted.allowed_ips)),
+    )
+
+
 def _peer_change(live: Peer | None, wanted: Peer, given: set[str], call: bool) -> PeerChange | None:
     if live is None:
-        return PeerChange(
-            wanted.public_key,
-            new=True,
-            preshared_key=wanted.preshared_key,
-            endpoint=wanted.endpoint,
-            keepalive=wanted.keepalive,
-            replace=True,
-            allowed_ips=tuple(sorted(wanted.allowed_ips)),
-        )
+        return new_peer(wanted)
     left = live.allowed_ips - (given - wanted.allowed_ips)
     replace = not left <= wanted.allowed_ips
     found = PeerChange(

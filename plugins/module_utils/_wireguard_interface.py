@@ -13,7 +13,8 @@ import re
 import time
 import typing as t
 
-from ansible_collections.wonder.mesh.plugins.module_utils._daemon import Applied, Difference, Plan, plan
+from ansible_collections.wonder.mesh.plugins.module_utils._daemon import Applied, Plan, plan
+from ansible_collections.wonder.mesh.plugins.module_utils._difference import Difference, report
 from ansible_collections.wonder.mesh.plugins.module_utils._files import remove, staged_path
 from ansible_collections.wonder.mesh.plugins.module_utils._hosts_block import HostsBlock
 from ansible_collections.wonder.mesh.plugins.module_utils._removal import Removal
@@ -224,11 +225,3 @@ class OnTrial(t.Protocol):
     """Makes a change, on trial if that is named."""
 
     def __call__(self, trial: str, change: Callable[[Callable[[], None]], dict[str, t.Any]]) -> dict[str, t.Any]: ...
-
-
-def report(differences: list[Difference]) -> dict[str, t.Any]:
-    diff = [
-        {"before_header": each.header, "after_header": each.header, "before": each.before, "after": each.after}
-        for each in differences
-    ]
-    return {"changed": bool(differences), "diff": diff}

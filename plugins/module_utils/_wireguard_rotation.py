@@ -15,13 +15,13 @@ import socket
 import time
 import typing as t
 
-from ansible_collections.wonder.mesh.plugins.module_utils._wireguard_device import Change, PeerChange
+from ansible_collections.wonder.mesh.plugins.module_utils._wireguard_device import Change, PeerChange, new_peer
 from ansible_collections.wonder.mesh.plugins.module_utils._wireguard_key import decode
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from ansible_collections.wonder.mesh.plugins.module_utils._wireguard_device import Backend, Peer
+    from ansible_collections.wonder.mesh.plugins.module_utils._wireguard_device import Backend
 
 DISCARD = 9  # the port of nobody
 AGAIN = 0.7  # seconds
@@ -42,20 +42,10 @@ def insist(backend: Backend, table: Mapping[str, t.Any], since: float) -> None:
         late = [key for key in addresses if key in live and live[key].handshake < int(since)]
         if not late:
             return
-        backend.set(Change(peers=tuple(part for key in late for part in _anew(live[key]))))
+        backend.set(
+            Change(peers=tuple(part for key in late for part in (PeerChange(key, remove=True), new_peer(live[key]))))
+        )
         _poke(addresses[key] for key in late)
-
-
-def _anew(peer: Peer) -> tuple[PeerChange, PeerChange]:
-    return PeerChange(peer.public_key, remove=True), PeerChange(
-        peer.public_key,
-        new=True,
-        preshared_key=peer.preshared_key,
-        endpoint=peer.endpoint,
-        keepalive=peer.keepalive,
-        replace=True,
-        allowed_ips=tuple(sorted(peer.allowed_ips)),
-    )
 
 
 def _poke(addresses: Iterable[str]) -> None:

@@ -283,7 +283,8 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.wonder.mesh.plugins.module_utils._accounts import AccountError
 from ansible_collections.wonder.mesh.plugins.module_utils._checker import check
-from ansible_collections.wonder.mesh.plugins.module_utils._daemon import Applied, Daemon, DaemonError, Difference, plan
+from ansible_collections.wonder.mesh.plugins.module_utils._daemon import Applied, Daemon, DaemonError, plan
+from ansible_collections.wonder.mesh.plugins.module_utils._difference import report
 from ansible_collections.wonder.mesh.plugins.module_utils._files import FileError
 from ansible_collections.wonder.mesh.plugins.module_utils._lock import only_run
 from ansible_collections.wonder.mesh.plugins.module_utils._removal import Removal
@@ -302,7 +303,7 @@ def converge(module: AnsibleModule, daemon: Daemon, systemd: Systemd) -> dict[st
     applied = Applied.load(daemon.state_directory)
     unproven = recover(daemon, applied, systemd, not module.check_mode)
     todo = plan(daemon, applied, systemd.state(daemon.unit), unproven)
-    result = _result(todo.differences) | {"restarted": todo.restart, "reloaded": todo.reload}
+    result = report(todo.differences) | {"restarted": todo.restart, "reloaded": todo.reload}
     uploads = module.params["uploads"]
     missing = todo.missing(uploads)
     if module.check_mode:
@@ -329,20 +330,12 @@ def remove(module: AnsibleModule, daemon: Daemon, systemd: Systemd) -> dict[str,
     # The data of a run that was killed while it put them back are nowhere whole but in what it had saved.
     recover(daemon, applied, systemd, not module.check_mode)
     removal = Removal(daemon, applied, systemd.state(daemon.unit), module.params["remove_data"])
-    result = _result(removal.differences) | {"restarted": False, "reloaded": False}
+    result = report(removal.differences) | {"restarted": False, "reloaded": False}
     if result["changed"] and not module.check_mode:
         removal.run(systemd, module.run_command)
     if not module.check_mode:
         removal.forget()
     return result
-
-
-def _result(differences: list[Difference]) -> dict[str, t.Any]:
-    diff = [
-        {"before_header": each.header, "after_header": each.header, "before": each.before, "after": each.after}
-        for each in differences
-    ]
-    return {"changed": bool(differences), "diff": diff}
 
 
 def main() -> None:

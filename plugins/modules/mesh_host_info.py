@@ -85,7 +85,7 @@ from ansible_collections.wonder.mesh.plugins.module_utils._headscale import (
 from ansible_collections.wonder.mesh.plugins.module_utils._headscale_nodes import PATH as NODES
 from ansible_collections.wonder.mesh.plugins.module_utils._intact import intact_daemons
 from ansible_collections.wonder.mesh.plugins.module_utils._node import ARGUMENTS as NODE
-from ansible_collections.wonder.mesh.plugins.module_utils._systemd import Systemd, SystemdError
+from ansible_collections.wonder.mesh.plugins.module_utils._systemd import Systemd
 from ansible_collections.wonder.mesh.plugins.module_utils._tailscale import Tailscale, TailscaleError
 from ansible_collections.wonder.mesh.plugins.module_utils._tailscale_rest import PUBLIC
 
@@ -125,18 +125,12 @@ def relays(module: AnsibleModule) -> dict[str, t.Any]:
     return found
 
 
-def daemons(module: AnsibleModule) -> dict[str, str]:
-    with contextlib.suppress(SystemdError):
-        return intact_daemons(Systemd(module.run_command))
-    return {}
-
-
 def main() -> None:
     module = AnsibleModule(argument_spec={"interface": {"type": "str", "default": ""}}, supports_check_mode=True)
     module.exit_json(
         changed=False,
         machine=platform.machine(),
-        daemons=daemons(module),
+        daemons=intact_daemons(Systemd(module.run_command)),
         node=node(module),
         headscale=headscale(module),
         relays=relays(module),

@@ -53,23 +53,16 @@ wireguard:
   sample: {public_key: "hSDwCYkwp1R0i33ctD73Wg2/Og0mOBr066SpjqqbTmo=", error: "", registry: "", identity: ""}
 """
 
-import contextlib
 import os
 import platform
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.wonder.mesh.plugins.module_utils._intact import intact_daemons
-from ansible_collections.wonder.mesh.plugins.module_utils._systemd import Systemd, SystemdError
+from ansible_collections.wonder.mesh.plugins.module_utils._systemd import Systemd
 from ansible_collections.wonder.mesh.plugins.module_utils._wireguard_look import look
 
 TAILSCALE = "/run/tailscale/tailscaled.sock"
-
-
-def daemons(module: AnsibleModule) -> dict[str, str]:
-    with contextlib.suppress(SystemdError):
-        return intact_daemons(Systemd(module.run_command))
-    return {}
 
 
 def main() -> None:
@@ -77,7 +70,7 @@ def main() -> None:
     module.exit_json(
         changed=False,
         machine=platform.machine(),
-        daemons=daemons(module),
+        daemons=intact_daemons(Systemd(module.run_command)),
         tailscale=os.path.exists(TAILSCALE),
         wireguard=look(module.run_command, module.params["interface"]),
     )

@@ -216,13 +216,14 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.wonder.mesh.plugins.module_utils._daemon import DaemonError
+from ansible_collections.wonder.mesh.plugins.module_utils._difference import report
 from ansible_collections.wonder.mesh.plugins.module_utils._files import FileError
 from ansible_collections.wonder.mesh.plugins.module_utils._lock import only_run
 from ansible_collections.wonder.mesh.plugins.module_utils._systemd import Systemd, SystemdError
 from ansible_collections.wonder.mesh.plugins.module_utils._trial import ON_TRIAL, begun, on_trial
 from ansible_collections.wonder.mesh.plugins.module_utils._wanted import UNITS
 from ansible_collections.wonder.mesh.plugins.module_utils._wireguard_daemon import ARGUMENTS
-from ansible_collections.wonder.mesh.plugins.module_utils._wireguard_interface import Interface, report
+from ansible_collections.wonder.mesh.plugins.module_utils._wireguard_interface import Interface
 from ansible_collections.wonder.mesh.plugins.module_utils._wireguard_key import WireGuardError
 
 

@@ -14,7 +14,7 @@ from ansible.errors import AnsibleActionFail
 
 from ansible_collections.wonder.mesh.plugins.action import daemon
 from ansible_collections.wonder.mesh.plugins.module_utils import _wanted
-from ansible_collections.wonder.mesh.plugins.plugin_utils import _programs, _reading
+from ansible_collections.wonder.mesh.plugins.plugin_utils import _programs, _reading, _sending
 
 SECRET = "hunter2-secret"  # noqa: S105 - of nobody
 DIGEST = hashlib.sha256(SECRET.encode()).hexdigest()
@@ -58,7 +58,7 @@ class World:
         shell = types.SimpleNamespace(tmpdir="/there", join_path=lambda *parts: "/".join(parts))
         action._connection = types.SimpleNamespace(_shell=shell)
         action._loader = types.SimpleNamespace(path_dwim=lambda path: str(directory / path))
-        monkeypatch.setattr(daemon.ActionBase, "run", lambda *_: {})
+        monkeypatch.setattr(_sending.ActionBase, "run", lambda *_: {})
         monkeypatch.setattr(action, "_render", lambda template: f"rendered {template}\n")
         monkeypatch.setattr(action, "_execute_module", self._execute)
         monkeypatch.setattr(action, "_transfer_file", self._transfer)

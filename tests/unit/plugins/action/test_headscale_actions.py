@@ -12,34 +12,13 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.wonder.mesh.plugins.action import headscale_node, headscale_policy
 from ansible_collections.wonder.mesh.plugins.plugin_utils import _reading, _trial
 
+if t.TYPE_CHECKING:
+    from tests.unit.plugins.action.conftest import Run
+
 POLICY = {"grants": [], "tagOwners": {"tag:node": []}}
 NODE = {"id": "1", "givenName": "mini-1", "name": "mini-1", "nodeKey": "nodekey:1", "tags": ["tag:node"]}
 NODE |= {"ipAddresses": ["100.64.0.1"], "approvedRoutes": [], "online": True, "expiry": None}
 WANTED = {"name": "mini-1", "tags": ["tag:node"], "key": "nodekey:1"}
-
-Run = t.Callable[..., list[dict[str, t.Any]]]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run one of the actions; its answer, and then the arguments of each remote call that it made."""
-
-    def run(module: types.ModuleType, **arguments: t.Any) -> list[dict[str, t.Any]]:
-        calls: list[dict[str, t.Any]] = []
-
-        def execute(module_args: dict[str, t.Any], **_: t.Any) -> dict[str, t.Any]:
-            calls.append(module_args)
-            return {"changed": True}
-
-        action = module.ActionModule.__new__(module.ActionModule)
-        action._task = types.SimpleNamespace(args=arguments, check_mode=False, delegate_to=None)
-        action._connection = types.SimpleNamespace(_shell=types.SimpleNamespace(tmpdir=None))
-        monkeypatch.setattr(ActionBase, "run", lambda *_: {})
-        monkeypatch.setattr(action, "_execute_module", execute)
-        monkeypatch.setattr(action, "_remove_tmp_path", lambda _path: None)
-        return [action.run(None, {"inventory_hostname": "hub", "hostvars": {}}), *calls]
-
-    return run
 
 
 def look(**headscale: t.Any) -> None:

@@ -14,36 +14,15 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.wonder.mesh.plugins.action import derper_certificate, derper_readmit, headscale_relays_info
 from ansible_collections.wonder.mesh.plugins.plugin_utils import _reading, _trial
 
+if t.TYPE_CHECKING:
+    from tests.unit.plugins.action.conftest import Run
+
 FILE = "/etc/derper/203.0.113.12.pem"
 LONG = time.time() + 3650 * 24 * 3600
 
-Run = t.Callable[..., list[dict[str, t.Any]]]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run one of the actions; its answer, and then the arguments of each remote call that it made."""
-
-    def run(module: types.ModuleType, **arguments: t.Any) -> list[dict[str, t.Any]]:
-        calls: list[dict[str, t.Any]] = []
-
-        def execute(module_args: dict[str, t.Any], **_: t.Any) -> dict[str, t.Any]:
-            calls.append(module_args)
-            return {"changed": True}
-
-        action = module.ActionModule.__new__(module.ActionModule)
-        action._task = types.SimpleNamespace(args=arguments, check_mode=False, delegate_to=None)
-        action._connection = types.SimpleNamespace(_shell=types.SimpleNamespace(tmpdir=None))
-        monkeypatch.setattr(ActionBase, "run", lambda *_: {})
-        monkeypatch.setattr(action, "_execute_module", execute)
-        monkeypatch.setattr(action, "_remove_tmp_path", lambda _path: None)
-        return [action.run(None, {"inventory_hostname": "out", "hostvars": {}}), *calls]
-
-    return run
-
 
 def look(**relays: t.Any) -> None:
-    _reading.keep("out", {"relays": {"published": [], "certificates": {}, **relays}})
+    _reading.keep("hub", {"relays": {"published": [], "certificates": {}, **relays}})
 
 
 def test_a_certificate_that_is_known_to_last_costs_no_call(run: Run) -> None:

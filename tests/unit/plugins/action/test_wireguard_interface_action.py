@@ -14,10 +14,9 @@ from pathlib import Path
 import pytest
 from ansible.errors import AnsibleActionFail
 
-from ansible_collections.wonder.mesh.plugins.action import wireguard_interface
 from ansible_collections.wonder.mesh.plugins.action.wireguard_interface import ActionModule
 from ansible_collections.wonder.mesh.plugins.module_utils._wireguard_daemon import ARGUMENTS, described
-from ansible_collections.wonder.mesh.plugins.plugin_utils import _programs, _reading
+from ansible_collections.wonder.mesh.plugins.plugin_utils import _programs, _reading, _sending, _supply
 from ansible_collections.wonder.mesh.plugins.plugin_utils._wireguard_secret import preshared_keys
 from tests.unit.plugins.modules.wireguard_host import key, peer, table
 
@@ -38,7 +37,7 @@ class Program:
         self.has = True
 
     def cached(self, arch: str) -> dict[str, t.Any] | None:
-        found = types.SimpleNamespace(name="wireguard-go", sha256=BINARY, archive=self._archive)
+        found = types.SimpleNamespace(name="wireguard-go", sha256=BINARY, archive=self._archive, is_intact=lambda: True)
         return {"wireguard-go": found} if arch == "amd64" and self.has else None
 
     def build(self, arch: str, _report: t.Any) -> t.Any:
@@ -65,9 +64,9 @@ class World:
         shell = types.SimpleNamespace(tmpdir="/tmp/there", join_path=lambda *parts: "/".join(parts))  # noqa: S108
         action._connection = types.SimpleNamespace(_shell=shell)
         action._loader = types.SimpleNamespace(path_dwim=str, get_real_file=str)
-        monkeypatch.setattr(wireguard_interface.ActionBase, "run", lambda *_: {})
-        monkeypatch.setattr(wireguard_interface._programs, "find", lambda *_: self.program)
-        monkeypatch.setattr(wireguard_interface._supply, "supplied", lambda program, *_: program)
+        monkeypatch.setattr(_sending.ActionBase, "run", lambda *_: {})
+        monkeypatch.setattr(_programs, "find", lambda *_: self.program)
+        monkeypatch.setattr(_supply, "supplied", lambda program, *_: program)
         monkeypatch.setattr(action, "_execute_module", self._execute)
         monkeypatch.setattr(action, "_transfer_file", self._transfer)
         monkeypatch.setattr(action, "_remove_tmp_path", lambda _path: None)
@@ -214,6 +213,6 @@ def test_another_version_than_the_pinned_one_is_refused(world: World, monkeypatc
     def find(name: str, version: str) -> t.NoReturn:
         raise _programs.ProgramError(f"unknown version {version} of {name}")
 
-    monkeypatch.setattr(wireguard_interface._programs, "find", find)
+    monkeypatch.setattr(_programs, "find", find)
     with pytest.raises(AnsibleActionFail, match="unknown version 9 of wireguard-go"):
         world.run(**world.whole(version="9"))
