@@ -36,11 +36,8 @@ def say(request: pytest.FixtureRequest) -> Callable[[str], None]:
 @pytest.fixture(scope="session")
 def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     """Bare hosts, made anew."""
-    fleet = Ground(tmp_path_factory.mktemp("ground"))
-    fleet.down()
-    fleet.up()
-    yield fleet
-    fleet.down()
+    with Ground(tmp_path_factory.mktemp("ground")).anew() as fleet:
+        yield fleet
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import json
 import os
 import shlex
@@ -26,6 +27,9 @@ ROLES.remove("playbooks/proof.yml")
 PLAY_SECONDS = 600
 HOST_SECONDS = 60
 
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator
+
 Looks = dict[str, dict[str, t.Any]]  # of each host
 
 
@@ -37,6 +41,16 @@ class Ground:
         self._topology = topology
         self.inventory_file = Path()
         self.inventory: dict[str, t.Any] = {}
+
+    @contextlib.contextmanager
+    def anew(self) -> Iterator[t.Self]:
+        """Its hosts with nothing on them, which are gone afterwards."""
+        self.down()
+        self.up()
+        try:
+            yield self
+        finally:
+            self.down()
 
     def up(self) -> None:
         """Make its hosts, with nothing on them."""

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import concurrent.futures
-import contextlib
 import typing as t
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from tests.fault.kills.controller import Controllers, Killer
 from tests.fault.kills.story import Told, kill_modules
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 HERE = Path(__file__).parent / "kills"
 
@@ -34,24 +33,13 @@ def both(tmp_path_factory: pytest.TempPathFactory, say: Callable[[str], None]) -
 
 
 def kill_all_modules(work: Path) -> Told:
-    with fleet(work, "fleet.yml") as ground:
+    with Ground(work, str(HERE / "fleet.yml")).anew() as ground:
         return kill_modules(ground, SHARE, SEED)
 
 
 def kill_all_controllers(work: Path) -> Controllers:
-    with fleet(work, "controller.yml") as ground:
+    with Ground(work, str(HERE / "controller.yml")).anew() as ground:
         return Killer(ground, work, SHARE, SEED).run()
-
-
-@contextlib.contextmanager
-def fleet(work: Path, topology: str) -> Iterator[Ground]:
-    ground = Ground(work, str(HERE / topology))
-    ground.down()
-    ground.up()
-    try:
-        yield ground
-    finally:
-        ground.down()
 
 
 @pytest.fixture(scope="module")

@@ -76,11 +76,8 @@ def chosen() -> list[str]:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    fleet = Place(tmp_path_factory.mktemp("mutants"))
-    fleet.down()
-    fleet.up()
-    yield fleet
-    fleet.down()
+    with Place(tmp_path_factory.mktemp("mutants")).anew() as fleet:
+        yield fleet
 
 
 @pytest.fixture(scope="module")
