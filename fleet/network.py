@@ -113,11 +113,11 @@ def make(prefix: str, topology: Topology) -> None:
     run("ip", "netns", "exec", switch_namespace(prefix), "sh", "-c", forward)
     inside = f"{forward} && nft -f -"
     for home in topology.homes:
-        routers = {home.name: home.nat}
+        routers = {home.name: nat.rules(home.nat, home.loss)}
         if carrier := nat.KINDS[home.nat].carrier:
-            routers[carrier_of(home.name)] = carrier
-        for name, kind in routers.items():
-            run("ip", "netns", "exec", switch_namespace(prefix, name), "sh", "-c", inside, stdin=nat.rules(kind))
+            routers[carrier_of(home.name)] = nat.rules(carrier)
+        for name, rules in routers.items():
+            run("ip", "netns", "exec", switch_namespace(prefix, name), "sh", "-c", inside, stdin=rules)
 
 
 def _batch(options: list[str], commands: list[str]) -> None:

@@ -80,7 +80,7 @@ def greets(machine: str, patience: float) -> bool:
 
 
 def _watch(machine: str, patience: float, greeted: threading.Event) -> None:
-    _enter(NETNS / machine)
+    enter(machine)
     begun = time.monotonic()
     while (waited := time.monotonic() - begun) < patience:
         if waited > GRACE and not cgroups.alive(machine):
@@ -95,9 +95,9 @@ def _watch(machine: str, patience: float, greeted: threading.Event) -> None:
         time.sleep(0.1)
 
 
-def _enter(namespace: Path) -> None:
+def enter(namespace: str) -> None:
     """Move this thread, and no other, into a network namespace."""
-    handle = os.open(namespace, os.O_RDONLY)
+    handle = os.open(NETNS / namespace, os.O_RDONLY)
     try:
         if ctypes.CDLL(None, use_errno=True).setns(handle, CLONE_NEWNET) != 0:
             raise OSError(ctypes.get_errno(), f"setns {namespace}")

@@ -46,12 +46,16 @@ class Host:
 
 @dataclass(frozen=True)
 class Home:
-    """One site: a router of kind `nat` with `address` on the internet, and `network` behind it."""
+    """One site: a router of kind `nat` with `address` on the internet, and `network` behind it.
+
+    It loses `loss` percent of what passes, in each direction.
+    """
 
     name: str
     nat: str
     network: IPv4Network
     address: IPv4Address
+    loss: int = 0
 
     @property
     def router(self) -> IPv4Address:
@@ -135,7 +139,8 @@ def _build(name: str, source: str, data: dict[str, t.Any]) -> Topology:
     public = assign(internet, _public_wishes(data))
     homes, hosts = [], [_host(key, each, public[key], None) for key, each in data["public"].items()]
     for key, each in data.get("homes", {}).items():
-        home = Home(key, each["nat"], IPv4Network(each.get("network", HOME)), public[f"{key}'s router"])
+        network, router = IPv4Network(each.get("network", HOME)), public[f"{key}'s router"]
+        home = Home(key, each["nat"], network, router, each.get("loss", 0))
         inside = assign(home.network, _home_wishes(each))
         homes.append(home)
         hosts += [_host(host, values, inside[host], key) for host, values in each["hosts"].items()]

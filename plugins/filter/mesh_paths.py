@@ -11,9 +11,9 @@ description:
   - Foretells from homes and kinds of NAT how each node reaches each other one.
   - Two nodes of one home meet on their LAN. A node whose network blocks UDP is always relayed. A public node and one
     behind a full-cone NAT are reached directly by everybody else; two easy NATs punch through to each other, and a hard
-    NAT only gets through to the former two.
+    NAT only gets through to the former two. A carrier's NAT (V(cgnat)) is taken for a hard one.
   - On plain WireGuard a pair is direct if one of the two can call the other, and else it goes through a hub.
-  - Nothing is foretold for a NAT of the kind V(auto), nor for one of a carrier (V(cgnat)) towards another NAT.
+  - Nothing is foretold for a NAT of the kind V(auto).
 options:
   _input:
     description: The model that M(wonder.mesh.mesh_model) returns.

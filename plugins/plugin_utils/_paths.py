@@ -5,7 +5,8 @@
 """How two nodes will talk, foretold from their homes and kinds of NAT.
 
 Source: the NAT table measured between network namespaces and with real tailscaled: a port-dependent filter (easy)
-is punched from both sides, a port per destination (hard) cannot be guessed by a peer that filters by port.
+is punched from both sides, a port per destination (hard) cannot be guessed by a peer that filters by port. A carrier's
+NAT is taken for a hard one, as the inventory cannot know better.
 """
 
 from __future__ import annotations
@@ -42,6 +43,4 @@ def predict(one: Host, other: Host) -> str:
         return "unknown"
     if kinds & {"public", "full-cone"}:
         return "direct"
-    if "cgnat" in kinds:
-        return "unknown"
-    return "relay" if "hard" in kinds else "direct"
+    return "relay" if kinds & {"hard", "cgnat"} else "direct"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The routers' rules. That they do what they say is shown by the proof on the fleet; here, that nft can read them."""
+"""The routers' rules. That they do what they say is measured in tests/fleet/test_nats.py; here, that nft can read them."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ NFT = shutil.which("nft", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
 
 
 @pytest.mark.skipif(NFT is None or os.geteuid() != 0, reason="needs nft and root")
+@pytest.mark.parametrize("loss", [0, 99])
 @pytest.mark.parametrize("kind", nat.KINDS)
-def test_nft_accepts_the_rules(kind: str) -> None:
+def test_nft_accepts_the_rules(kind: str, loss: int) -> None:
     done = subprocess.run(
-        [NFT or "", "-c", "-f", "-"], input=nat.rules(kind), capture_output=True, text=True, timeout=30
+        [NFT or "", "-c", "-f", "-"], input=nat.rules(kind, loss), capture_output=True, text=True, timeout=30
     )
     assert (done.returncode, done.stderr) == (0, "")
 

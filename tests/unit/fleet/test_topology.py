@@ -72,8 +72,11 @@ SERVICE = {"name": "hello", "host": "hello.wm.test", "port": 8000}
             "homes/attic/nat",
             "eazy",
             "homes.attic.nat",
-            "unknown NAT kind 'eazy' (known: easy, hard, cgnat, udp-blocked)",
+            "unknown NAT kind 'eazy' (known: easy, hard, full-cone, cgnat, udp-blocked)",
         ),
+        ("homes/attic/loss", 100, "homes.attic.loss", "100 is greater than the maximum of 99"),
+        ("homes/attic/loss", -1, "homes.attic.loss", "-1 is less than the minimum of 0"),
+        ("homes/attic/loss", 2.5, "homes.attic.loss", '2.5 is not of type "integer"'),
         ("homes/attic/hosts", {}, "homes.attic.hosts", "at least one host is needed"),
         (f"{MINI}/groups", ["node"], "homes.attic.hosts.mini-1.groups[0]", "unknown value 'node' (known: coordinator"),
         (f"{MINI}/groups", [], "homes.attic.hosts.mini-1.groups", "[] has less than 1 item"),
@@ -170,6 +173,11 @@ def test_addresses_are_assigned_in_the_files_order(load: Callable[[t.Any], topol
         ("attic", "203.0.113.200", "192.168.1.1"),
         ("cabin", "203.0.113.201", "192.168.1.1"),
     ]
+
+
+def test_a_home_loses_what_the_file_says_and_else_nothing(load: Callable[[t.Any], topology.Topology]) -> None:
+    world = load(changed("homes/attic/loss", 10))
+    assert {home.name: home.loss for home in world.homes} == {"attic": 10, "cabin": 0}
 
 
 def test_an_address_that_the_file_gives_is_kept_and_not_given_twice(load: Callable[[t.Any], topology.Topology]) -> None:
