@@ -12,9 +12,9 @@ from ansible.errors import AnsibleActionFail
 
 from ansible_collections.wonder.mesh.plugins.module_utils._wireguard_daemon import ARGUMENTS, PROGRAM, described
 from ansible_collections.wonder.mesh.plugins.plugin_utils import _reading
+from ansible_collections.wonder.mesh.plugins.plugin_utils._bundle import agent
 from ansible_collections.wonder.mesh.plugins.plugin_utils._sending import SendingAction
 from ansible_collections.wonder.mesh.plugins.plugin_utils._values import plain
-from ansible_collections.wonder.mesh.plugins.plugin_utils._wireguard_agent_file import agent
 from ansible_collections.wonder.mesh.plugins.plugin_utils._wireguard_secret import (
     SecretError,
     load_secret,

@@ -68,73 +68,14 @@ relays:
   sample: {published: [], certificates: {/etc/derper/203.0.113.12.pem: [sha256-raw:9f86…, 2110000000]}}
 """
 
-import contextlib
-import os
-import platform
-import typing as t
-
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.wonder.mesh.plugins.module_utils._derp import certificates, published
-from ansible_collections.wonder.mesh.plugins.module_utils._headscale import (
-    CONNECTION,
-    Headscale,
-    HeadscaleError,
-    current_policy,
-)
-from ansible_collections.wonder.mesh.plugins.module_utils._headscale_nodes import PATH as NODES
-from ansible_collections.wonder.mesh.plugins.module_utils._intact import intact_daemons
-from ansible_collections.wonder.mesh.plugins.module_utils._node import ARGUMENTS as NODE
-from ansible_collections.wonder.mesh.plugins.module_utils._systemd import Systemd
-from ansible_collections.wonder.mesh.plugins.module_utils._tailscale import Tailscale, TailscaleError
-from ansible_collections.wonder.mesh.plugins.module_utils._tailscale_rest import PUBLIC
-
-
-def node(module: AnsibleModule) -> dict[str, t.Any]:
-    """What tailscale_node reads before it decides."""
-    binary, socket = NODE["binary"]["default"], NODE["socket"]["default"]
-    if not os.path.exists(socket):
-        return {}
-    tailscale = Tailscale(module.run_command, binary, socket)
-    try:
-        status, preferences = tailscale.status(), tailscale.preferences()
-    except (TailscaleError, ValueError):
-        return {}
-    own = {name: status.get(name) for name in ("BackendState", "HaveNodeKey", "TailscaleIPs")}
-    own["Self"] = {"PublicKey": (status.get("Self") or {}).get("PublicKey")}
-    return {"status": own, "preferences": {name: preferences.get(name) for name in PUBLIC}}
-
-
-def headscale(module: AnsibleModule) -> dict[str, t.Any]:
-    """What headscale_policy and headscale_node read before they decide."""
-    connection = {name: option["default"] for name, option in CONNECTION.items()}
-    server = Headscale(module.run_command, connection, may_write=False)
-    # One whose key must be renewed is left to those who may do that.
-    if not server.has_lasting_key:
-        return {}
-    with contextlib.suppress(HeadscaleError):
-        return {"policy": current_policy(server), "nodes": server.call("GET", NODES)["nodes"]}
-    return {}
-
-
-def relays(module: AnsibleModule) -> dict[str, t.Any]:
-    """What derper_certificate and headscale_relays_info read before they decide."""
-    found: dict[str, t.Any] = {"published": [], "certificates": certificates(module.run_command)}
-    with contextlib.suppress(OSError):
-        found["published"] = published()
-    return found
+from ansible_collections.wonder.mesh.plugins.module_utils._host_info import answer
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec={"interface": {"type": "str", "default": ""}}, supports_check_mode=True)
-    module.exit_json(
-        changed=False,
-        machine=platform.machine(),
-        daemons=intact_daemons(Systemd(module.run_command)),
-        node=node(module),
-        headscale=headscale(module),
-        relays=relays(module),
-    )
+    module.exit_json(**answer(module.run_command, module.params))
 
 
 if __name__ == "__main__":

@@ -53,27 +53,14 @@ wireguard:
   sample: {public_key: "hSDwCYkwp1R0i33ctD73Wg2/Og0mOBr066SpjqqbTmo=", error: "", registry: "", identity: ""}
 """
 
-import os
-import platform
-
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.wonder.mesh.plugins.module_utils._intact import intact_daemons
-from ansible_collections.wonder.mesh.plugins.module_utils._systemd import Systemd
-from ansible_collections.wonder.mesh.plugins.module_utils._wireguard_look import look
-
-TAILSCALE = "/run/tailscale/tailscaled.sock"
+from ansible_collections.wonder.mesh.plugins.module_utils._wireguard_host_info import answer
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec={"interface": {"type": "str", "required": True}}, supports_check_mode=True)
-    module.exit_json(
-        changed=False,
-        machine=platform.machine(),
-        daemons=intact_daemons(Systemd(module.run_command)),
-        tailscale=os.path.exists(TAILSCALE),
-        wireguard=look(module.run_command, module.params["interface"]),
-    )
+    module.exit_json(**answer(module.run_command, module.params))
 
 
 if __name__ == "__main__":

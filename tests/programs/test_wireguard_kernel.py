@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.wonder.mesh.plugins.plugin_utils._wireguard_agent_file import agent
+from ansible_collections.wonder.mesh.plugins.plugin_utils._bundle import agent
 from tests.programs.kernel import machine
 
 pytestmark = pytest.mark.skipif(platform.machine() != "x86_64", reason="the kernel is one for x86_64")

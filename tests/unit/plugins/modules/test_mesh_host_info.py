@@ -11,6 +11,7 @@ import typing as t
 import pytest
 from ansible.module_utils import basic
 
+from ansible_collections.wonder.mesh.plugins.module_utils import _host_info
 from ansible_collections.wonder.mesh.plugins.modules import headscale_policy, mesh_host_info
 from tests.unit.plugins.modules.test_headscale import POLICY, call, headscale, key_file
 from tests.unit.plugins.modules.test_tailscale_node import PUBLIC, SERVER, Tailscaled, converged
@@ -33,14 +34,14 @@ def look(run_module: Run) -> dict[str, t.Any]:
 def socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where tailscaled would listen."""
     path = tmp_path / "tailscaled.sock"
-    monkeypatch.setattr(mesh_host_info, "NODE", {"binary": {"default": "tailscale"}, "socket": {"default": str(path)}})
+    monkeypatch.setattr(_host_info, "NODE", {"binary": {"default": "tailscale"}, "socket": {"default": str(path)}})
     return path
 
 
 @pytest.fixture
 def coordinator(headscale: Headscale, monkeypatch: pytest.MonkeyPatch, socket: Path) -> Headscale:
     options = {"url": f"http://127.0.0.1:{headscale.port}", "binary": "headscale", "config": "c"}
-    monkeypatch.setattr(mesh_host_info, "CONNECTION", {name: {"default": value} for name, value in options.items()})
+    monkeypatch.setattr(_host_info, "CONNECTION", {name: {"default": value} for name, value in options.items()})
     assert not socket.exists()
     return headscale
 

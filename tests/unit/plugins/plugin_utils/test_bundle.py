@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The agent, as the one file that is sent to hosts."""
+"""Programs of ours, each as the one file that is sent to hosts."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import sys
 import typing as t
 import zipfile
 
-from ansible_collections.wonder.mesh.plugins.plugin_utils import _wireguard_agent_file
-from ansible_collections.wonder.mesh.plugins.plugin_utils._wireguard_agent_file import agent
+from ansible_collections.wonder.mesh.plugins.plugin_utils import _bundle
+from ansible_collections.wonder.mesh.plugins.plugin_utils._bundle import agent
 
 if t.TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +30,7 @@ def test_the_agent_runs_with_nothing_but_pythons_own_library(tmp_path: Path) -> 
 
 def test_the_same_sources_are_the_same_bytes() -> None:
     first = agent()
-    _wireguard_agent_file.agent.cache_clear()
+    _bundle.bundle.cache_clear()
     assert agent() == first
 
 
