@@ -12,7 +12,8 @@ usage() {
 ./demo.sh inventory          the path of the fleet's inventory
 ./demo.sh down               remove the fleet; nothing stays
 Each takes --backend wireguard, for the same world on plain WireGuard instead of Headscale; or --topology NAME (one of
-fleet/topologies, default demo), or --topology ./FILE.yml.
+fleet/topologies, default demo), or --topology ./FILE.yml. With --provider lima, as on macOS, hosts are virtual machines
+of one home (default lima/topologies/mac.yml), and no root is needed.
 EOF
 }
 
@@ -21,7 +22,7 @@ fail() { # MESSAGE [STATUS]
     exit "${2:-1}"
 }
 
-verb='' topology='' backend='' rest=()
+verb='' topology='' backend='' provider='' rest=()
 while [ $# -gt 0 ]; do
     case $1 in
         --topology)
@@ -32,6 +33,10 @@ while [ $# -gt 0 ]; do
             [ $# -ge 2 ] || fail "--backend needs headscale or wireguard; see ./demo.sh help" 2
             backend=$2 && shift ;;
         --backend=*) backend=${1#*=} ;;
+        --provider)
+            [ $# -ge 2 ] || fail "--provider needs nspawn or lima; see ./demo.sh help" 2
+            provider=$2 && shift ;;
+        --provider=*) provider=${1#*=} ;;
         help | -h | --help) usage && exit 0 ;;
         --json) [ "$verb" = status ] || fail "--json goes with status only; see ./demo.sh help" 2
             rest+=("$1") ;;
@@ -43,11 +48,15 @@ while [ $# -gt 0 ]; do
         *)
             [ "$verb" = ssh ] || fail "there is no command '$1'; see ./demo.sh help" 2
             rest+=("$1")
-            if [ "${2:-}" = --topology ] && [ $# -ge 3 ]; then
-                topology=$3 && shift 2
-            elif [ "${2:-}" = --backend ] && [ $# -ge 3 ]; then
-                backend=$3 && shift 2
-            fi
+            while [ $# -ge 3 ]; do
+                case $2 in
+                    --topology) topology=$3 ;;
+                    --backend) backend=$3 ;;
+                    --provider) provider=$3 ;;
+                    *) break ;;
+                esac
+                shift 2
+            done
             rest+=("${@:2}") # all that follows the host's name is for the host
             break ;;
     esac
@@ -56,19 +65,35 @@ done
 verb=${verb:-up}
 [ -z "$backend" ] || [ -z "$topology" ] || fail "a topology says itself what its backend is: give one of the two" 2
 case $backend in
-    '' | headscale) topology=${topology:-demo} ;;
+    '' | headscale) ;;
     wireguard) topology=demo-wireguard ;;
     *) fail "there is no backend '$backend': say headscale or wireguard" 2 ;;
 esac
+system=$(uname -s)
+[ -n "$provider" ] || [ "$system" != Darwin ] || provider=lima
 [ "$verb" != ssh ] || [ ${#rest[@]} -gt 0 ] || fail "ssh needs the name of a host; see ./demo.sh help" 2
 
-[ "$(uname -s)" = Linux ] || fail "the fleet needs Linux (its hosts are systemd containers); run this in a Debian 12 virtual machine"
-[ "$(id -u)" = 0 ] || fail "root is needed, for network namespaces, mounts and containers: run sudo ./demo.sh"
+case ${provider:=nspawn} in
+    nspawn)
+        [ "$system" = Linux ] || fail "the provider nspawn needs Linux (its hosts are systemd containers): use --provider lima"
+        [ "$(id -u)" = 0 ] || fail "root is needed, for network namespaces, mounts and containers: run sudo ./demo.sh" ;;
+    lima)
+        [ "$(id -u)" != 0 ] || fail "limactl does not run as root: run this as an ordinary user"
+        [ "$verb" = down ] || for word in limactl:lima go:go; do
+            command -v "${word%:*}" >/dev/null || fail "there is no ${word%:*}: brew install ${word#*:}"
+        done ;;
+    *) fail "there is no provider '$provider': say nspawn or lima" 2 ;;
+esac
 
 case $topology in
-    */*) topology=$(realpath --canonicalize-missing -- "$topology") ;; # before we leave the caller's directory
+    /*) ;;
+    */*) topology=$PWD/$topology ;; # before we leave the caller's directory
 esac
 cd -P "$(dirname "${BASH_SOURCE[0]}")"
+[ -n "$topology" ] || case $provider in
+    nspawn) topology=demo ;;
+    lima) topology=$PWD/lima/topologies/mac.yml ;;
+esac
 . tools/packages.sh
 . tools/venv.sh
 export PATH=$PATH:/usr/sbin:/sbin # su may leave them out
@@ -77,9 +102,12 @@ case ${LC_ALL:-${LC_CTYPE:-${LANG:-}}} in
     *) export LC_ALL=C.UTF-8 ;; # Ansible wants an UTF-8 locale, and a bare machine has none set
 esac
 
-# The same lock as fleet/state.py's, taken before there is a Python: file descriptor 7, which no child gets.
+# The same lock as fleet/state.py's, taken before there is a Python: file descriptor 7, which no child gets. For virtual
+# machines it is taken there alone, since macOS has no flock.
 lock() {
     local state
+    [ "$provider" = nspawn ] || return 0
+    [ "${topology#/}" = "$topology" ] || topology=$(realpath --canonicalize-missing -- "$topology")
     state=/var/lib/wonder-mesh/wm$(printf '%s\n%s\n' "$PWD" "$topology" | sha256sum | cut -c1-6)
     until [ -e "$state/lock" ] && [ "$state/lock" -ef /proc/self/fd/7 ]; do # a run that ends removes it
         (umask 022 && mkdir -p "${state%/*}")
@@ -97,24 +125,34 @@ case $verb in
         WONDER_MESH_STARTED=$(date +%s)
         export WONDER_MESH_STARTED
         lock
-        cat >&2 <<EOF
+        cache=${XDG_CACHE_HOME:-$HOME/.cache}/wonder-mesh
+        if [ "$provider" = nspawn ]; then
+            cat >&2 <<EOF
 demo.sh: this needs, and makes where it is missing:
   on the machine     a few Debian packages (named before they are installed)
   in the checkout    .venv, the Python environment
-  in the cache       ${XDG_CACHE_HOME:-$HOME/.cache}/wonder-mesh: wheels, programs built from source, the hosts' base tree
+  in the cache       $cache: wheels, programs built from source, the hosts' base tree
   while it runs      the fleet, under /var/lib/wonder-mesh; './demo.sh down' removes it
 EOF
-        mesh_packages fleet 7>&-
+            mesh_packages fleet 7>&-
+        else
+            cat >&2 <<EOF
+demo.sh: this needs, and makes where it is missing:
+  in the checkout    .venv, the Python environment
+  in the cache       $cache: wheels and programs built from source; Debian's image is in Lima's own
+  while it runs      virtual machines, under ~/.wonder-mesh; './demo.sh down' removes them
+EOF
+        fi
         mesh_venv run 7>&-
-        exec .venv/bin/python -m fleet.demo up --topology "$topology"
+        exec .venv/bin/python -m fleet.demo up --provider "$provider" --topology "$topology"
         ;;
     status)
         mesh_venv run
-        exec .venv/bin/python -m fleet.demo status --topology "$topology" "${rest[@]}"
+        exec .venv/bin/python -m fleet.demo status --provider "$provider" --topology "$topology" ${rest[@]+"${rest[@]}"}
         ;;
     *)
         [ "$verb" != down ] || lock
         mesh_venv run 7>&-
-        exec .venv/bin/python -m fleet "$verb" --topology "$topology" "${rest[@]}"
+        exec .venv/bin/python -m fleet "$verb" --provider "$provider" --topology "$topology" ${rest[@]+"${rest[@]}"}
         ;;
 esac

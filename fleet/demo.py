@@ -19,11 +19,13 @@ import typing as t
 from fleet import FleetError, provider, topology
 from fleet.__main__ import guarded, inventory_of
 from fleet.console import Console
-from fleet.shell import follow
-from fleet.state import CHECKOUT, State, locked, prefix_of
+from fleet.shell import follow, tied
+from fleet.state import CHECKOUT, locked
 
 if t.TYPE_CHECKING:
     from pathlib import Path
+
+    from fleet.state import State
 
 BUILD_PATIENCE = 3600.0  # seconds for all programs, from nothing, on two busy cores
 PLAY_PATIENCE = 1800.0  # seconds for a play
@@ -40,18 +42,20 @@ def main(argv: list[str]) -> int:
     """Do what demo.sh asks; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m fleet.demo")
     parser.add_argument("verb", choices=["up", "status"])
+    parser.add_argument("--provider", default="nspawn")
     parser.add_argument("--topology", default="demo")
     parser.add_argument("--json", action="store_true", help="status: print result.json and nothing else on stdout")
     arguments = parser.parse_args(argv)
-    return up(arguments.topology) if arguments.verb == "up" else status(arguments.topology, arguments.json)
+    if arguments.verb == "up":
+        return up(arguments.provider, arguments.topology)
+    return status(provider.state(arguments.provider, arguments.topology), arguments.json)
 
 
-def up(name: str) -> int:
+def up(maker: str, name: str) -> int:
     """From nothing, or from wherever the last run stopped, to the proof."""
     started = float(os.environ.get(STARTED, time.time()))
-    console, state = Console(), State(prefix_of(name))
+    console, chosen, state = Console(), provider.load(maker), provider.state(maker, name)
     with locked(state):
-        chosen = provider.load("nspawn")
         world = topology.load(name, chosen.NAT_KINDS)
         with console.step("Programs (headscale, tailscale, caddy)") as progress:
             build = [sys.executable, "tools/programs.py"]
@@ -65,13 +69,13 @@ def up(name: str) -> int:
             _summary(console, state)
         word = "Done" if code == 0 else "Failed"
         console.say(f"{word} after {time.time() - started:.0f} s; the fleet keeps running.")
-        _next_steps(console, name)
+        _next_steps(console, maker, name)
         return code
 
 
-def status(name: str, as_json: bool) -> int:
+def status(state: State, as_json: bool) -> int:
     """The proof, measured anew."""
-    console, state = Console(), State(prefix_of(name))
+    console = Console()
     inventory_of(state)
     before = _stamp(state)
     code = play("playbooks/verify.yml", state, quiet=as_json)
@@ -87,7 +91,7 @@ def status(name: str, as_json: bool) -> int:
 def play(playbook: str, state: State, *, quiet: bool = False) -> int:
     """Run a playbook on the fleet; it ends when we do. Its output is ours, or with `quiet` goes to stderr."""
     program = os.path.join(os.path.dirname(sys.executable), "ansible-playbook")
-    command = ["setpriv", "--pdeathsig", "TERM", program, "--inventory", str(state.inventory), playbook]
+    command = [*tied(), program, "--inventory", str(state.inventory), playbook]
     shown = {"ANSIBLE_STDOUT_CALLBACK": "wonder.mesh.progress"}
     environment = {"ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"), **shown, **os.environ}
     with subprocess.Popen(command, cwd=CHECKOUT, env=environment, stdout=sys.stderr if quiet else None) as process:
@@ -132,8 +136,9 @@ def _summary(console: Console, state: State) -> None:
     console.say(f"  all of it: {_result(state)}")
 
 
-def _next_steps(console: Console, name: str) -> None:
-    option = "" if name == "demo" else f" --topology {name}"
+def _next_steps(console: Console, maker: str, name: str) -> None:
+    option = "" if maker == provider.usual() else f" --provider {maker}"
+    option += "" if name == provider.TOPOLOGIES[maker] else f" --topology {name}"
     console.say("Next:")
     for verb, words in (
         ("status", "the proof, measured anew (--json for programs)"),

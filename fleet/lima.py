@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Provider lima (macOS, Linux; no root): each host is a virtual machine. All share one network, and so are one home."""
+"""Provider lima (macOS, Linux; no root): each host is a virtual machine. All share one network, and so are one home.
+
+But a stranger, on which nothing is ever installed, is another name of the first node without TUN device, if there is
+one: the network of such a machine itself is no part of the mesh.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +40,7 @@ FIRST = 30.0  # seconds in which the first machine has made what all share: a ke
 def up(topology: Topology, state: State, console: Console) -> bool:
     """Make the fleet, or what is missing of it; False if it was up and whole already."""
     _refuse(topology)
-    names = [host.name for host in topology.hosts]
+    names = sorted(set(machines(topology).values()))
     lima = _lima(state)
     lima.check(names)
     record = state.completed()
@@ -69,7 +73,17 @@ def down(state: State, console: Console) -> None:
 def running(topology: Topology, state: State) -> dict[str, bool]:
     """Whether each host runs, by name."""
     found = _lima(state).list()
-    return {host.name: found.get(host.name, {}).get("status") == "Running" for host in topology.hosts}
+    return {host: found.get(machine, {}).get("status") == "Running" for host, machine in machines(topology).items()}
+
+
+def machines(topology: Topology) -> dict[str, str]:
+    """The name of each host's virtual machine."""
+    shared = next((host.name for host in topology.hosts if not host.tun), None)
+    return {host.name: shared if shared and _is_stranger(host) else host.name for host in topology.hosts}
+
+
+def _is_stranger(host: Host) -> bool:
+    return host.groups == ("strangers",)
 
 
 def _lima(state: State) -> Limactl:
@@ -80,6 +94,7 @@ def _refuse(topology: Topology) -> None:
     others = [home.nat for home in topology.homes if home.nat != "easy"]
     what = f"a router of the kind {others[0]}" if others else ""
     what = what or (f"{len(topology.homes)} homes" if len(topology.homes) > 1 else "")
+    what = what or ("a router with losses" if any(home.loss for home in topology.homes) else "")
     if what:
         raise FleetError(
             f"the topology {topology.name} has {what}, and the provider lima makes one network of all its hosts; use"
@@ -143,8 +158,9 @@ def _write_files(topology: Topology, state: State, lima: Limactl) -> None:
             certificate, key = authority.issue(names)
             write_private(inventories.certificate_path(state, host), certificate)
             write_private(inventories.key_path(state, host), key)
-    with concurrent.futures.ThreadPoolExecutor(len(world.hosts)) as pool:
-        list(pool.map(lambda host: lima_files.send(world, state, host, authority.certificate), world.hosts))
+    owners = [host for host in world.hosts if machines(world)[host.name] == host.name]
+    with concurrent.futures.ThreadPoolExecutor(len(owners)) as pool:
+        list(pool.map(lambda host: lima_files.send(world, state, host, authority.certificate), owners))
     data = inventories.inventory(world, state)
     data["all"]["vars"]["ansible_ssh_private_key_file"] = str(_key(lima))
     write_private(state.inventory, inventories.dump(data))
@@ -178,8 +194,8 @@ def ssh_config(topology: Topology, state: State, lima: Limactl) -> str:
         "LogLevel": "ERROR",
     }
     blocks = [
-        f"Host {host.name}\n  Port {found[host.name]['sshLocalPort']}\n  HostKeyAlias {host.name}\n"
-        for host in topology.hosts
+        f"Host {host}\n  Port {found[machine]['sshLocalPort']}\n  HostKeyAlias {machine}\n"
+        for host, machine in machines(topology).items()
     ]
     return "".join(blocks) + "Host *\n" + "".join(f"  {key} {value}\n" for key, value in common.items())
 

@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import importlib
+import sys
 import typing as t
 from pathlib import Path
 
 from fleet import FleetError
-from fleet.state import ROOT, State, prefix_of
+from fleet.state import CHECKOUT, ROOT, State, prefix_of
 
 if t.TYPE_CHECKING:
     from collections.abc import Collection
@@ -17,6 +18,7 @@ if t.TYPE_CHECKING:
     from fleet.topology import Topology
 
 MODULES = {"nspawn": "fleet.nspawn", "lima": "fleet.lima"}
+TOPOLOGIES = {"nspawn": "demo", "lima": str(CHECKOUT / "lima" / "topologies" / "mac.yml")}  # demo.sh's, if none is said
 
 
 class Provider(t.Protocol):
@@ -32,6 +34,11 @@ class Provider(t.Protocol):
 
     def running(self, topology: Topology, state: State) -> dict[str, bool]:
         """Whether each host runs, by name."""
+
+
+def usual() -> str:
+    """The provider that demo.sh takes on this machine if none is said."""
+    return "lima" if sys.platform == "darwin" else "nspawn"
 
 
 def state(name: str, topology: str) -> State:

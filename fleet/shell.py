@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import collections
+import os
 import subprocess
+import sys
 import threading
 import typing as t
 
@@ -14,9 +16,8 @@ if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-# In process and mount namespaces of its own, a program dies with all that it has started and mounted, as soon as we do.
+# In process and mount namespaces of its own, a program dies with all that it has started and mounted.
 NAMESPACES = ("unshare", "--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc")
-CONTAINED = ("setpriv", "--pdeathsig", "KILL", *NAMESPACES)
 Completed = subprocess.CompletedProcess[str]
 TOLD = 8  # lines of a failed program's output in the error
 
@@ -35,10 +36,10 @@ def run(*argv: str, stdin: str | None = None, timeout: float = 60, check: bool =
 
 
 def follow(*argv: str, progress: Callable[[str], None], timeout: float, cwd: Path | None = None) -> None:
-    """Run a long program to its end, contained, and hand each line that it prints to `progress`."""
+    """Run a long program to its end, contained where we may, and hand each line that it prints to `progress`."""
     lines: collections.deque[str] = collections.deque(maxlen=TOLD)
     with subprocess.Popen(
-        [*CONTAINED, *argv],
+        [*contained(), *argv],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -63,6 +64,16 @@ def follow(*argv: str, progress: Callable[[str], None], timeout: float, cwd: Pat
         raise _late(argv, timeout)
     if process.returncode != 0:
         raise _failed(argv, process.returncode, lines)
+
+
+def tied() -> tuple[str, ...]:
+    """What to put before a command so that it ends when we do, where the system can do that."""
+    return ("setpriv", "--pdeathsig", "TERM") if sys.platform == "linux" else ()
+
+
+def contained() -> tuple[str, ...]:
+    """What to put before a command so that it dies with all that it has started, as soon as we do; that needs root."""
+    return ("setpriv", "--pdeathsig", "KILL", *NAMESPACES) if sys.platform == "linux" and not os.geteuid() else tied()
 
 
 def _late(argv: tuple[str, ...], timeout: float) -> FleetError:

@@ -75,7 +75,7 @@ def ensure(progress: Callable[[str], None]) -> Path:
 
 def build(target: Path, progress: Callable[[str], None]) -> None:
     """Make the base tree in the new directory `target`."""
-    where = mirror(_index_targets())
+    where = debian()
     progress(f"Debian {SUITE} from {where}, once, 2 to 5 minutes")
     target.mkdir(mode=0o755)
     target.chmod(0o755)  # the mode of each host's /
@@ -89,9 +89,10 @@ def build(target: Path, progress: Callable[[str], None]) -> None:
         (target / "etc/systemd/system" / unit).symlink_to("/dev/null")
 
 
-def _index_targets() -> str:
+def debian() -> str:
+    """The mirror that this machine uses of Debian."""
     wanted = "$(CREATED_BY)|$(RELEASE)|$(CODENAME)|$(COMPONENT)|$(REPO_URI)"
-    return run("apt-get", "indextargets", "--format", wanted).stdout
+    return mirror(run("apt-get", "indextargets", "--format", wanted).stdout)
 
 
 def mirror(targets: str, suite: str = SUITE) -> str:

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: MIT
 # A library to source: what the machine itself must have besides python3, git and Go, in this one place.
-# `mesh_packages fleet|lint|newest|programs` installs what is missing of it with apt-get, and says so before. All it says goes to stderr.
+# `mesh_packages dns|fleet|lima|lint|newest|programs` installs what is missing of it with apt-get, and says so before. All it says goes to stderr.
 
 __mesh_packages_of() { # PART -> lines of a command that shows that it is there, and the Debian package that brings it
     case $1 in
@@ -12,6 +12,15 @@ __mesh_packages_of() { # PART -> lines of a command that shows that it is there,
             echo "ip iproute2"
             echo "ssh openssh-client"
             echo "python3-ensurepip python3-venv"
+            ;;
+        dns)
+            echo "knotd knot"
+            ;;
+        lima)
+            echo "mmdebstrap mmdebstrap"
+            echo "mkfs.ext4 e2fsprogs"
+            echo "qemu-img qemu-utils"
+            echo "qemu-system-x86_64 qemu-system-x86"
             ;;
         lint)
             echo "shellcheck shellcheck"
@@ -26,7 +35,7 @@ __mesh_packages_of() { # PART -> lines of a command that shows that it is there,
             echo "wg wireguard-tools"
             ;;
         *)
-            echo "packages: unknown part '$1': say mesh_packages fleet, lint, newest or programs" >&2
+            echo "packages: unknown part '$1': say mesh_packages dns, fleet, lima, lint, newest or programs" >&2
             return 1
             ;;
     esac
@@ -40,7 +49,7 @@ __mesh_packages_has() { # COMMAND
     fi
 }
 
-mesh_packages() { # fleet|lint|newest|programs
+mesh_packages() { # dns|fleet|lima|lint|newest|programs
     local list command package missing=()
     list=$(__mesh_packages_of "$1") || return
     while read -r command package; do

@@ -43,6 +43,10 @@ __mesh_venv_fail() {
     return 1
 }
 
+__mesh_venv_how() { # DEBIAN'S PACKAGE, HOMEBREW'S -> how to install it here
+    if [ "$(uname -s)" = Darwin ]; then echo "brew install $2"; else echo "apt-get install $1"; fi
+}
+
 __mesh_venv_sha() { # FILE -> hexadecimal sha256; macOS has shasum, Linux sha256sum
     local line
     line=$(sha256sum "$__mesh_root/$1" 2>/dev/null || shasum -a 256 "$__mesh_root/$1") || return
@@ -66,14 +70,15 @@ __mesh_venv_make() {
         kind=dev lock=$__mesh_root/requirements-dev.txt wanted="$run $dev"
     fi
     python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
-        __mesh_venv_fail "python3 is $(python3 -V 2>&1 || true); Python 3.11 or newer is needed: apt-get install python3" || return
+        __mesh_venv_fail "python3 is $(python3 -V 2>&1 || true); Python 3.11 or newer is needed: $(__mesh_venv_how python3 python)" || return
     wheels=$(__mesh_venv_wheels "$lock") || return
 
     echo "venv: installing $(grep -c '==' "$lock") packages into ${venv##*/} ($kind)" >&2
     # Only a complete run venv of this very lock is added to; anything else is made anew, so that nothing stale stays.
     if [ "$old" != "$run" ] || [ ! -x "$venv/bin/python" ]; then
         rm -rf "$venv"
-        "$python" -m venv --without-pip "$venv" || __mesh_venv_fail "$python -m venv failed: apt-get install python3-venv" || return
+        "$python" -m venv --without-pip "$venv" ||
+            __mesh_venv_fail "$python -m venv failed: $(__mesh_venv_how python3-venv python)" || return
     fi
     rm -f "$venv/.stamp"
     pip=("$wheels"/pip-*.whl) # the pinned pip, run from its wheel: ensurepip would take longer than all the rest
@@ -90,11 +95,11 @@ __mesh_venv_wheels() { # LOCK -> the cache folder with all wheels of this lock f
     folder=$cache/${key:0:16}-$("$python" -c 'import sys, sysconfig as s; print(sys.implementation.cache_tag, s.get_platform(), sep="-")')
     if [ ! -d "$folder" ]; then
         "$python" -c 'import ensurepip' 2>/dev/null ||
-            __mesh_venv_fail "python3 has no venv module with pip: apt-get install python3-venv" || return
+            __mesh_venv_fail "python3 has no venv module with pip: $(__mesh_venv_how python3-venv python)" || return
         rm -rf "$cache"/new.* # of a killed run; we hold the lock
         temporary=$(mktemp -d "$cache/new.XXXXXX") || return
         : >"$temporary/log"
-        __mesh_venv_watch "$temporary/log" "$(grep -c '==' "$lock")" $BASHPID >/dev/null &
+        __mesh_venv_watch "$temporary/log" "$(grep -c '==' "$lock")" "${BASHPID:-$$}" >/dev/null &
         # shellcheck disable=SC2064 # the values of now are meant
         trap "kill $! 2>/dev/null; [ ! -t 2 ] || printf '\r\033[K' >&2; rm -rf '$temporary'" EXIT # of the command substitution that we run in
         # python3 -m pip would do, but Debian's python3 has none

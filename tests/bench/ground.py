@@ -33,8 +33,9 @@ RIVAL = {"ANSIBLE_PIPELINING": "true", "ANSIBLE_SSH_ARGS": "-o ControlMaster=aut
 class Ground:
     """Hosts that can be made bare again, and plays on them, with what each took."""
 
-    def __init__(self, work: Path) -> None:
+    def __init__(self, work: Path, topology: str = TOPOLOGY) -> None:
         self._work = work
+        self._topology = topology
         self._inputs = work / "inputs"
         self._programs = work / "programs"
         self.inventory = Path()
@@ -56,11 +57,11 @@ class Ground:
     def bare(self) -> None:
         """Make all hosts anew, with nothing on them."""
         self.down()
-        self.inventory = Path(_fleet("up").splitlines()[-1])
+        self.inventory = Path(self._fleet("up").splitlines()[-1])
         self.hosts = list(yaml.safe_load(self.inventory.read_text(encoding="utf-8"))["all"]["hosts"])
 
     def down(self) -> None:
-        _fleet("down")
+        self._fleet("down")
 
     def ours(self, *arguments: str, playbooks: t.Sequence[str] = ()) -> Cost:
         """One run of site.yml without the proof, or of other playbooks."""
@@ -73,6 +74,9 @@ class Ground:
         where = {"rival_programs": str(self._programs), "rival_roles": str(ROOT / "roles")}
         inputs = ["--inventory", str(self._inputs / "hosts.yml"), "--extra-vars", json.dumps(where)]
         return self._play(str(HERE / "rival" / "site.yml"), *inputs, *arguments, settings=RIVAL)
+
+    def _fleet(self, verb: str) -> str:
+        return _run(sys.executable, "-m", "fleet", verb, "--topology", self._topology)
 
     def _write_inputs(self) -> None:
         for host in self.hosts:
@@ -110,10 +114,6 @@ def changed(cost: Cost) -> dict[str, int]:
 def shown(cost: Cost) -> set[str]:
     """What the diffs of a run name."""
     return set(HEADER.findall(cost.output))
-
-
-def _fleet(verb: str) -> str:
-    return _run(sys.executable, "-m", "fleet", verb, "--topology", TOPOLOGY)
 
 
 def _run(*command: str) -> str:

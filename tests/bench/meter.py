@@ -43,10 +43,15 @@ class Cost:
         return f"{self.cpu:.2f} s CPU ({parts}), {self.wall:.2f} s"
 
 
+def group_of() -> Path:
+    """Where the control group of a command that is measured is, while it is."""
+    return cgroups.hierarchies()[0] / f"wonder-mesh-bench-{os.getpid()}"
+
+
 @contextlib.contextmanager
 def controller() -> Iterator[Path]:
     """A control group of our own."""
-    group = cgroups.hierarchies()[0] / f"wonder-mesh-bench-{os.getpid()}"
+    group = group_of()
     group.mkdir()
     try:
         yield group

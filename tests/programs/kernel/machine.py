@@ -37,7 +37,7 @@ def run(guest: Path, files: dict[str, bytes], work: Path) -> str:
     initrd = work / "initrd"
     extra = {"init": INIT.encode(), "guest.py": guest.read_bytes(), **files}
     with initrd.open("wb") as sink:
-        for part in _archive([tree.ensure(print), packages], extra):
+        for part in archive([tree.ensure(print), packages], extra):
             sink.write(part)
     command = ["qemu-system-x86_64", "-machine", "q35", "-accel", "tcg", "-cpu", "max", "-m", MEMORY, "-nographic"]
     command += ["-no-reboot", "-kernel", str(kernel), "-initrd", str(initrd)]
@@ -85,7 +85,7 @@ def _unpack(image: str, place: Path) -> None:
     (place / "modules" / "lib").unlink()
 
 
-def _archive(trees: list[Path], extra: dict[str, bytes]) -> Iterator[bytes]:
+def archive(trees: list[Path], extra: dict[str, bytes]) -> Iterator[bytes]:
     """The trees in the format newc of cpio, which the kernel unpacks."""
     number = 0
     seen: set[str] = set()

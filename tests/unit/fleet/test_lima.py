@@ -95,6 +95,7 @@ def test_the_inventory_has_the_groups_of_the_topology(world: World) -> None:
         "coordinator": ["coordinator"],
         "gateways": ["gateway"],
         "nodes": NAMES[1:],
+        "strangers": ["stranger"],
     }
 
 
@@ -184,7 +185,28 @@ def test_down_of_a_fleet_that_is_not_there_does_nothing(world: World) -> None:
 def test_it_tells_which_hosts_run(world: World) -> None:
     world.up()
     world.machine("manager", "Stopped")
-    assert lima.running(world.topology, world.state) == {name: name != "manager" for name in NAMES}
+    stopped = {"manager", "stranger"}
+    assert lima.running(world.topology, world.state) == {name: name not in stopped for name in [*NAMES, "stranger"]}
+
+
+def test_a_stranger_is_another_name_of_a_machine_without_tun(world: World) -> None:
+    world.up()
+    port = 40000 + len("manager")
+    config = world.state.ssh_config.read_text()
+    assert [f"Host {name}\n  Port {port}\n  HostKeyAlias manager\n" in config for name in ("manager", "stranger")] == [
+        True,
+        True,
+    ]
+
+
+def test_a_machine_with_two_names_gets_its_files_under_its_own(world: World) -> None:
+    world.up()
+    assert not Path(f"{os.environ['FAKE_CALLS']}.stranger").exists()
+
+
+def test_a_stranger_without_such_a_machine_has_its_own(world: World) -> None:
+    hosts = tuple(dataclasses.replace(host, variables={}) for host in world.topology.hosts)
+    assert lima.machines(dataclasses.replace(world.topology, hosts=hosts))["stranger"] == "stranger"
 
 
 # What goes wrong is refused before anything is made.
@@ -205,6 +227,13 @@ def test_a_world_that_is_more_than_one_home_is_refused_and_told_who_can(world: W
     world.topology = topology.load(name, lima.NAT_KINDS)
     said = refused(world)
     assert (told in said, "nspawn" in said, "\n" in said) == (True, True, False)
+
+
+def test_a_home_with_losses_is_refused_and_told_who_can(world: World) -> None:
+    homes = (dataclasses.replace(world.topology.homes[0], loss=5),)
+    world.topology = dataclasses.replace(world.topology, homes=homes)
+    said = refused(world)
+    assert ("a router with losses" in said, "nspawn" in said) == (True, True)
 
 
 def test_a_changed_topology_is_refused(world: World) -> None:

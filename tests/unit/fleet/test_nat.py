@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The routers' rules. That they do what they say is measured in tests/fleet/test_nats.py; here, that nft can read them."""
+"""The routers' rules. What they do is measured in tests/fleet/test_nats.py; here, that nft can read them."""
 
 from __future__ import annotations
 

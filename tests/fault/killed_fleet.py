@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: MIT
+"""`python -m fleet up`, killed before its Nth step:  killed_fleet.py N TOPOLOGY. With 0, all steps are told instead.
+
+A step is what changes the machine: a program that is started, or a file, directory or link that is made, moved or
+removed.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+STEPS = {
+    "subprocess.Popen",
+    "os.mkdir",
+    "os.rename",
+    "os.remove",
+    "os.rmdir",
+    "os.symlink",
+    "os.chmod",
+    "shutil.rmtree",
+}
+WRITES = os.O_WRONLY | os.O_RDWR
+ROOT = str(Path(__file__).parents[2])
+
+
+class Steps:
+    """Counts them, in all threads."""
+
+    def __init__(self, last: int) -> None:
+        self._last, self._count, self._lock = last, 0, threading.Lock()
+
+    def see(self, event: str, arguments: tuple[object, ...]) -> None:
+        is_write = event == "open" and isinstance(arguments[2], int) and bool(arguments[2] & WRITES)
+        if event not in STEPS and not is_write:
+            return
+        with self._lock:
+            self._count += 1
+            if self._last == 0:
+                os.write(1, f"STEP {self._count} {event} {arguments[0]}\n".encode())
+            elif self._count == self._last:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, ROOT)
+    from fleet.__main__ import guarded, main
+
+    sys.addaudithook(Steps(int(sys.argv[1])).see)
+    sys.exit(guarded(main, ["up", "--topology", sys.argv[2]]))

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: MIT
+"""What makes hosts, and what provisions them, killed in each of its phases; then the same once more."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from fleet import leftovers
+from fleet.state import State, prefix_of
+from tests.fault.conftest import SEED, SHARE
+from tests.fault.ground import ROOT, Ground
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+HERE = Path(__file__).parent
+TOPOLOGY = str(HERE / "killed.yml")
+KILLED = -9
+SECONDS = 300
+GONE_SECONDS = 120  # what a module does on a host at that moment it does to the end, and holds the inventory's lock
+PLAY = re.compile(r"^ *[\d.]+ s  (\S.*)$")  # as examples/provision.py says that it has begun
+
+
+def fleet(verb: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "fleet", verb, "--topology", TOPOLOGY, *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=False)
+
+
+def up(last: int) -> subprocess.CompletedProcess[str]:
+    """`fleet up`, killed before that step."""
+    command = [sys.executable, str(HERE / "killed_fleet.py"), str(last), TOPOLOGY]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=False)
+
+
+@pytest.fixture(scope="module")
+def points() -> Iterator[list[int]]:
+    """Some of the steps of `up`, from its first to its last."""
+    fleet("down")
+    said = up(0)
+    assert said.returncode == 0, said.stderr
+    count = said.stdout.count("STEP ")
+    fleet("down")
+    choose = random.Random(SEED)  # noqa: S311
+    yield sorted(choose.sample(range(1, count + 1), max(1, round(count * SHARE))))
+    fleet("down")
+
+
+def test_a_fleet_whose_maker_was_killed_comes_up_whole_the_next_time(
+    points: list[int], say: Callable[[str], None]
+) -> None:
+    say(f"fleet up: killed before {len(points)} of its steps")
+    for point in points:
+        assert up(point).returncode == KILLED, point
+        again = fleet("up")
+        assert again.returncode == 0, f"after step {point}: {again.stderr}"
+        assert fleet("status").returncode == 0, point
+        assert fleet("ssh", "box", "true").returncode == 0, point
+        fleet("down")
+
+
+def test_down_leaves_nothing_of_a_fleet_whose_maker_was_killed(points: list[int]) -> None:
+    prefix = prefix_of(TOPOLOGY)
+    for point in points[:: max(1, len(points) // 4)]:
+        assert up(point).returncode == KILLED, point
+        assert fleet("down").returncode == 0, point
+        left = leftovers.machines(prefix), leftovers.namespaces(prefix), processes(prefix), State(prefix).path.exists()
+        assert left == ([], [], [], False), point
+
+
+def processes(*words: str) -> list[str]:
+    """The command lines that name all of these."""
+    lines = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):  # it has just ended
+            lines.append(path.read_text(encoding="utf-8", errors="replace").replace("\0", " "))
+    return [line for line in lines if all(word in line for word in words)]
+
+
+# ansible-runner run, by the program that people copy.
+
+
+class Killed(t.NamedTuple):
+    """A run: the play in which it was killed, or none; its exit status; what went on of it for too long."""
+
+    play: str | None
+    status: int
+    left: list[str]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory, say: Callable[[str], None]) -> list[Killed]:
+    """On bare hosts: each is killed in the first play that none before it has come to, until one comes to its end."""
+    done: list[Killed] = []
+    with Ground(tmp_path_factory.mktemp("killed"), TOPOLOGY).anew() as hosts:
+        while not done or done[-1].play:
+            done.append(provision(hosts.inventory_file, {each.play for each in done}))
+    say(f"ansible-runner run: killed in each of {len(done) - 1} plays")
+    return done
+
+
+def provision(inventory: Path, known: set[str | None]) -> Killed:
+    command = [sys.executable, str(ROOT / "examples" / "provision.py"), "--inventory", str(inventory)]
+    play = None
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        for line in t.cast("t.IO[str]", process.stdout):
+            print(line, end="")
+            if play:
+                process.send_signal(signal.SIGKILL)
+                break
+            found = PLAY.match(line)
+            if found and found[1] not in known:
+                play = found[1]
+        process.communicate(timeout=SECONDS)
+    until = time.monotonic() + GONE_SECONDS
+    while (left := processes("ansible-playbook", str(inventory))) and time.monotonic() < until:
+        time.sleep(0.2)
+    return Killed(play, process.returncode, left)
+
+
+def test_it_is_killed_in_every_play(runs: list[Killed]) -> None:
+    assert {each.status for each in runs[:-1]} == {KILLED}
+    assert runs[-2].play == "Prove that the mesh keeps its promises"
+
+
+def test_nothing_goes_on_of_a_run_that_was_killed(runs: list[Killed]) -> None:
+    assert [each for each in runs if each.left] == []
+
+
+def test_the_run_after_all_of_them_keeps_every_promise(runs: list[Killed]) -> None:
+    assert runs[-1].status == 0
