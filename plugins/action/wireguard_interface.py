@@ -4,13 +4,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 import typing as t
 
 from ansible.errors import AnsibleActionFail
 
-from ansible_collections.wonder.mesh.plugins.module_utils._wireguard_daemon import ARGUMENTS, PROGRAM, described
+from ansible_collections.wonder.mesh.plugins.module_utils._wireguard_daemon import (
+    ARGUMENTS,
+    PROGRAM,
+    described,
+    preshared_text,
+)
 from ansible_collections.wonder.mesh.plugins.plugin_utils import _reading
 from ansible_collections.wonder.mesh.plugins.plugin_utils._bundle import agent
 from ansible_collections.wonder.mesh.plugins.plugin_utils._sending import SendingAction
@@ -31,11 +35,19 @@ class ActionModule(SendingAction):
         arguments: dict[str, t.Any] = plain(dict(self._task.args))
         source, version = arguments.pop("program_source", None), arguments.pop("version", None)
         keys = self._preshared(arguments.pop("secret_file", ""), arguments.pop("preshared_keys", {}), arguments)
-        arguments["preshared_sha256"] = self._apart(json.dumps(keys, sort_keys=True).encode()) if keys else ""
+        self._keys = keys
+        arguments["preshared_sha256"] = self._apart(preshared_text(keys)) if keys else ""
         arguments["agent_sha256"] = self._apart(agent())
         if arguments.get("table") and arguments.get("state") != "absent":
             arguments["binaries"] = self._expect(PROGRAM, version, source)
         return arguments
+
+    def _converge(self, arguments: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Of a host that is known to lack the keys of a new pair, they need not be asked for: one call does it all."""
+        found = (_reading.reading_of(_reading.host_of(self, variables)) or {}).get("wireguard") or {}
+        if arguments["preshared_sha256"] not in ("", found.get("preshared_sha256", arguments["preshared_sha256"])):
+            arguments["preshared_keys"] = self._keys
+        return super()._converge(arguments, variables)
 
     def _preshared(self, file: object, given: object, arguments: dict[str, t.Any]) -> dict[str, str]:
         """The pre-shared keys of the host's pairs, by the names of its peers."""

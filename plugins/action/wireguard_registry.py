@@ -96,4 +96,5 @@ def _look(variables: Mapping[str, t.Any], look: str, key: str) -> Look | None:
         str(shown.get("error") or ""),
         str(shown.get("registry") or ""),
         bool(seen.get("tailscale")),
+        tuple(shown.get("obstacles") or ()),
     )

@@ -11,6 +11,7 @@ reload, which the agent carries out. So what ``daemon`` promises of kills, failu
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import typing as t
 
@@ -89,6 +90,13 @@ SystemCallFilter=@system-service
 [Install]
 WantedBy=multi-user.target
 """
+HOOK = """\
+# Written by wonder.mesh.wireguard_interface. Edits are lost at its next run.
+# Who stops this unit flushes all rules, also those that keep the mesh out: they are put back.
+[Service]
+ExecStartPost=-/bin/systemctl --no-block try-reload-or-restart {unit}
+ExecStopPost=-/bin/systemctl --no-block try-reload-or-restart {unit}
+"""
 USERSPACE = """\
 Type=exec
 Environment=WG_PROCESS_FOREGROUND=1 LOG_LEVEL=error
@@ -146,6 +154,7 @@ def described(params: t.Mapping[str, t.Any], machine: str, userspace: bool) -> D
             Directory(ETC, 0o755, "root", "root"),
             Directory(place.directory, 0o700, "root", "root"),
             Directory(LIBRARY, 0o755, "root", "root"),
+            Directory(os.path.dirname(_hook(place)), 0o755, "root", "root"),
         ),
         files=tuple(_removed_files(place) if absent else _files(params, place, machine, userspace)),
     )
@@ -158,6 +167,7 @@ def wanted_of(params: t.Mapping[str, t.Any]) -> Wanted:
 def _files(params: t.Mapping[str, t.Any], place: Place, machine: str, userspace: bool) -> t.Iterator[File]:
     for path, text in _units(place, userspace).items():
         yield _text_file(path, text, 0o644, "restart")
+    yield _text_file(_hook(place), HOOK.format(unit=place.unit), 0o644, "none")
     if userspace:
         for each in params["binaries"].get(machine, []):
             path = os.path.join(INSTALL, each["name"])
@@ -165,19 +175,30 @@ def _files(params: t.Mapping[str, t.Any], place: Place, machine: str, userspace:
     yield File(place.agent, 0o644, "root", "root", params["agent_sha256"], effect="reload", label="the agent")
     yield _text_file(place.wanted, wanted_of(params).dumps(), 0o600, "reload")
     if params["preshared_sha256"]:
-        yield File(place.preshared, 0o600, "root", "root", params["preshared_sha256"], secret=True, effect="reload")
+        keys = preshared_text(params["preshared_keys"]) if params["preshared_keys"] else None
+        digest = params["preshared_sha256"]
+        yield File(place.preshared, 0o600, "root", "root", digest, keys, secret=True, effect="reload")
     if params["registry"]:
         yield _text_file(place.registry, params["registry"], 0o644, "none")
 
 
+def preshared_text(keys: t.Mapping[str, str]) -> bytes:
+    """The file with the pre-shared keys, by the names of peers."""
+    return json.dumps(dict(keys), sort_keys=True).encode()
+
+
 def _removed_files(place: Place) -> t.Iterator[File]:
-    for path in [*_units(place, True), place.agent, place.wanted, place.preshared]:
+    for path in [*_units(place, True), _hook(place), place.agent, place.wanted, place.preshared]:
         yield _text_file(path, "", 0o600, "restart")
 
 
 def _text_file(path: str, text: str, mode: int, effect: str) -> File:
     content = text.encode()
     return File(path, mode, "root", "root", hashlib.sha256(content).hexdigest(), content, effect=effect)
+
+
+def _hook(place: Place) -> str:
+    return os.path.join(UNITS, "nftables.service.d", f"wonder-mesh-{place.name}.conf")
 
 
 def _units(place: Place, userspace: bool) -> dict[str, str]:

@@ -15,7 +15,6 @@ import typing as t
 
 from ansible_collections.wonder.mesh.plugins.module_utils._daemon import Applied, Plan, plan
 from ansible_collections.wonder.mesh.plugins.module_utils._difference import Difference, report
-from ansible_collections.wonder.mesh.plugins.module_utils._files import remove, staged_path
 from ansible_collections.wonder.mesh.plugins.module_utils._hosts_block import HostsBlock
 from ansible_collections.wonder.mesh.plugins.module_utils._removal import Removal
 from ansible_collections.wonder.mesh.plugins.module_utils._transaction import Transaction, recover, remember
@@ -67,7 +66,7 @@ class Interface:
 
     def forget_traces(self) -> None:
         """Remove what a killed run had written beside files that are no part of a transaction."""
-        remove(staged_path(self.key.path))
+        self.key.forget()
         HostsBlock({}, self.place.name).forget()
 
     def key_differences(self, check_mode: bool) -> list[Difference]:

@@ -12,7 +12,12 @@ import os
 import stat
 import typing as t
 
-from ansible_collections.wonder.mesh.plugins.module_utils._files import make_directory, write_atomically
+from ansible_collections.wonder.mesh.plugins.module_utils._files import (
+    make_directory,
+    remove,
+    staged_path,
+    write_atomically,
+)
 from ansible_collections.wonder.mesh.plugins.module_utils._x25519 import BYTES, clamp, new_private_key, public_of
 
 if t.TYPE_CHECKING:
@@ -72,6 +77,10 @@ class KeyFile:
     def make_private(self) -> None:
         os.chown(self.path, os.getuid(), os.getgid())
         os.chmod(self.path, MODE)
+
+    def forget(self) -> None:
+        """Remove what a killed run had written beside the file."""
+        remove(staged_path(self.path))
 
     def _is_private(self) -> bool:
         status = os.lstat(self.path)

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import typing as t
 
 from ansible_collections.wonder.mesh.plugins.module_utils._daemon import Applied, Daemon, DaemonError, plan
@@ -20,6 +21,7 @@ from ansible_collections.wonder.mesh.plugins.module_utils._wireguard_here import
 )
 from ansible_collections.wonder.mesh.plugins.module_utils._wireguard_key import KeyFile, WireGuardError
 from ansible_collections.wonder.mesh.plugins.module_utils._wireguard_live import Live
+from ansible_collections.wonder.mesh.plugins.module_utils._wireguard_obstacles import obstacles
 from ansible_collections.wonder.mesh.plugins.module_utils._wireguard_place import Place
 from ansible_collections.wonder.mesh.plugins.module_utils._wireguard_run import of_module
 from ansible_collections.wonder.mesh.plugins.module_utils._wireguard_wanted import Wanted, load_secrets
@@ -30,10 +32,13 @@ if t.TYPE_CHECKING:
 
 def look(run_command: RunCommand, name: str = "wm0") -> dict[str, t.Any]:
     """{"public_key": empty if there is none, "error": what is wrong with the key, "registry": its text, "identity":
-    that of what was wanted last, empty unless all of the host is still like that, "userspace": whether it is a process}
+    that of what was wanted last, empty unless all of the host is still like that, "userspace": whether it is a process,
+    "obstacles": chains that drop what the host forwards, "preshared_sha256": that of its file of pre-shared keys}
     """
     place = Place(name)
     found = {"public_key": "", "error": "", "registry": read_text(place.registry), "identity": "", "userspace": False}
+    found["obstacles"] = obstacles(name, of_module(run_command))
+    found["preshared_sha256"] = hashlib.sha256(read_text(place.preshared).encode()).hexdigest()
     try:
         found["public_key"] = KeyFile(place.key).public_key()
     except (WireGuardError, OSError) as exc:

@@ -48,6 +48,8 @@ wireguard:
   description:
     - The C(public_key) of the host, empty if it has none, or the C(error) in its key; the text of its copy of the
       C(registry); and as C(identity) a hash of what was wanted of the interface last, empty unless all is like that.
+    - C(obstacles) are chains of nftables that drop by default what the host forwards, and do not name the interface.
+      C(preshared_sha256) is the hash of the file with its pre-shared keys, C(userspace) whether it is a process.
   returned: success
   type: dict
   sample: {public_key: "hSDwCYkwp1R0i33ctD73Wg2/Og0mOBr066SpjqqbTmo=", error: "", registry: "", identity: ""}

@@ -80,7 +80,8 @@ options:
     default: ""
   preshared_keys:
     description:
-      - The pre-shared keys themselves, by the names of peers, instead of O(secret_file).
+      - The pre-shared keys themselves, by the names of peers, instead of O(secret_file). The action plugin makes them
+        of that file, and sends them where the host lacks them.
     type: dict
     default: {}
   regenerate:

@@ -63,6 +63,8 @@ def main() -> None:
     os.umask(0o077)
     key = KeyFile(module.params["path"])
     try:
+        if not module.check_mode:
+            key.forget()
         state = key.look(module.params["regenerate"])
         if not module.check_mode and state == "new":
             key.make()

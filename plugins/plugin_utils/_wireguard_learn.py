@@ -21,9 +21,10 @@ from ansible_collections.wonder.mesh.plugins.plugin_utils._wireguard_registry im
 )
 
 if t.TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from ansible_collections.wonder.mesh.plugins.plugin_utils._inventory import Inventory
+    from ansible_collections.wonder.mesh.plugins.plugin_utils._types import Model
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Look:
     error: str = ""
     registry: str = ""
     tailscale: bool = False  # whether it has Tailscale besides
+    obstacles: tuple[str, ...] = ()  # chains of nftables that drop what it forwards
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +74,23 @@ def learn(inventory: Inventory, known: Registry, looks: Mapping[str, Look], *, f
     if outcome.model is not None:
         for name, node in outcome.model["wireguard"]["nodes"].items():
             merged = merged.record(name, node["addresses"], node["public_key"])
+        warnings += _obstacles(outcome.model, looks)
     return Learnt(merged, outcome, warnings, is_established)
+
+
+def _obstacles(model: Model, looks: Mapping[str, Look]) -> Iterator[str]:
+    """Of hosts that must forward, the firewalls that drop it. Whether they do is for the proof to say."""
+    mesh = model["wireguard"]
+    for name, look in sorted(looks.items()):
+        is_hub = name in mesh["hubs"] and mesh["topology"] != "full"
+        if look.obstacles and (is_hub or mesh["nodes"][name]["routes"]):
+            interface = model["hosts"][name]["interface"]
+            yield (
+                f"{name}: its firewall drops by default what the host forwards ({', '.join(look.obstacles)}) and says "
+                f"nothing of {interface}, so that nodes may not reach what they reach through {name}. Let pass there "
+                f"what comes in or goes out by {interface}; the mesh's own rules say what may. With Docker: iptables "
+                f"-I DOCKER-USER -i {interface} -j ACCEPT, and once more with -o"
+            )
 
 
 def key_to_come(name: str) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.wonder.mesh.plugins.plugin_utils._access import people_of
 from ansible_collections.wonder.mesh.plugins.plugin_utils._plan import names, nodes_of
 from ansible_collections.wonder.mesh.plugins.plugin_utils._service_entry import port_range
 from ansible_collections.wonder.mesh.plugins.plugin_utils._types import SSH_PORT
@@ -40,7 +41,10 @@ def rules(model: Model, node: str) -> Rules:
     mesh = of_plain(model["wireguard"])
     networks = {name: host_networks(each) for name, each in mesh.nodes.items()}
     granted = [
-        ([*nodes_of(model, grant["from"]), *_of_people(mesh, grant["from"])], grant["ports"])
+        (
+            [*nodes_of(model, grant["from"]), *_of_people(mesh, people_of(model["groups"], grant["from"]))],
+            grant["ports"],
+        )
         for grant in model["grants"]
         if names(model, grant["to"], node)
     ]

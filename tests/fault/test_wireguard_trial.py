@@ -15,6 +15,7 @@ if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
 AWAY = 60 + 5  # seconds
+MOVED = 60  # seconds; a name is asked again after 30
 HOST, WAY = "nas", "hub-1"
 STATE = "cat /etc/wonder-mesh/wireguard/*; nft list ruleset; ip -brief address"
 GREETS = "timeout 5 bash -c 'exec 3<>/dev/tcp/{}/22 && read -ru 3 line && echo $line' 2>/dev/null; true"
@@ -67,3 +68,24 @@ def test_what_does_not_cut_off_is_kept(tunnels: Tunnels) -> None:
     said = tunnels.call({HOST: changed})[HOST]
     assert (said["failed"], said["changed"], "mtu 1400" in tunnels.run(HOST, "ip link show wm0")) == (False, True, True)
     assert not tunnels.call({HOST: changed})[HOST]["changed"]
+
+
+@pytest.fixture
+def found_nowhere(tunnels: Tunnels) -> Iterator[None]:
+    """A node that was started while the name of its hub led to an address that the hub has no longer, or not yet."""
+    address = tunnels.run(HOST, f"getent ahostsv4 {WAY}.wm.test").split()[0]
+    tunnels.run(HOST, f"cp --archive /etc/hosts /run/hosts; sed -i 's/^{address} /203.0.113.222 /' /etc/hosts")
+    tunnels.run(HOST, "systemctl restart wireguard-wm0")
+    yield
+    tunnels.run(HOST, "cp --archive /run/hosts /etc/hosts")
+
+
+@pytest.mark.usefixtures("found_nowhere")
+def test_a_hub_that_has_moved_is_found_by_its_name(tunnels: Tunnels) -> None:
+    greets_hub = GREETS.format(tunnels.mesh.nodes[WAY].addresses[0])
+    assert "SSH" not in tunnels.run(HOST, greets_hub)
+    tunnels.run(HOST, "cp --archive /run/hosts /etc/hosts")
+    deadline = time.monotonic() + MOVED
+    while "SSH" not in (said := tunnels.run(HOST, greets_hub)) and time.monotonic() < deadline:
+        time.sleep(1)
+    assert "SSH" in said

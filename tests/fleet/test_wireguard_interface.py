@@ -9,22 +9,24 @@ import time
 import typing as t
 
 import pytest
-from tunnels import HUBS, Tunnels
+from live_peers import SHOW, begun_anew, python, read_peers
+from tunnels import HUBS, POOLS, Tunnels
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from live_peers import Peers
     from tunnels import Answers
 
 NEW = "hSDwCYkwp1R0i33ctD73Wg2/Og0mOBr066SpjqqbTmo="  # of RFC 7748
 EXPOSURE = {"wireguard-wm0": 2.6, "wireguard-wm0-watch": 1.5}
-SHOW = """
-import json, sys
-sys.path.insert(0, "/usr/local/lib/wonder-mesh/wireguard-wm0.pyz")
-from ansible_collections.wonder.mesh.plugins.module_utils._wireguard_live import backend
-from ansible_collections.wonder.mesh.plugins.module_utils._wireguard_place import Place
-device = backend(Place("wm0")).get()
-print(json.dumps({key.hex(): [peer.handshake, peer.received, peer.sent] for key, peer in device.peers.items()}))
+SHELF = """
+ip netns add shelf
+ip link add home0 type veth peer name eth0 netns shelf
+ip address add 192.168.77.1/24 dev home0
+ip link set home0 up
+ip -n shelf address add 192.168.77.2/24 dev eth0
+ip -n shelf link set eth0 up
 """
 # Numbered datagrams there and back, one every 2 ms; prints how many were lost.
 ECHO = """
@@ -77,10 +79,6 @@ def meshed(tunnels: Tunnels, installed: Answers) -> Tunnels:
     return tunnels
 
 
-def python(script: str, *arguments: str) -> str:
-    return f"python3 - {' '.join(arguments)} <<'THE_END'\n{script}\nTHE_END\n"
-
-
 def traces(tunnels: Tunnels, host: str) -> list[str]:
     """All that an interface could leave behind, sorted."""
     said = tunnels.run(
@@ -92,9 +90,8 @@ def traces(tunnels: Tunnels, host: str) -> list[str]:
     return sorted(said.splitlines())
 
 
-def counters(tunnels: Tunnels, host: str) -> dict[str, list[int]]:
-    found: dict[str, list[int]] = json.loads(tunnels.run(host, python(SHOW)))
-    return found
+def counters(tunnels: Tunnels, host: str) -> Peers:
+    return read_peers(tunnels.run(host, python(SHOW)))
 
 
 def silent(tunnels: Tunnels, host: str, addresses: list[str]) -> list[str]:
@@ -126,6 +123,16 @@ def test_only_what_the_rules_name_comes_in(meshed: Tunnels) -> None:
     assert meshed.run("nas", ask.format("10.77.0.4")).strip() == "open"
     assert meshed.run("mini", ask.format("10.77.0.4")).strip() == "shut"
     listening.communicate()
+
+
+def test_rules_that_somebody_flushes_with_those_of_the_host_come_back(meshed: Tunnels) -> None:
+    """Whatever is done to the host's own firewall; at the end it is as off as it was."""
+    table = "nft --stateless list table inet wonder_mesh_wm0"
+    before = meshed.run("nas", table)
+    for verb in ("start", "reload", "restart", "stop"):
+        back = f"for i in $(seq 50); do {table} >/dev/null 2>&1 && break; sleep 0.1; done"
+        assert (verb, meshed.run("nas", f"systemctl {verb} nftables; {back}; {table}")) == (verb, before)
+    assert not meshed.call({"nas": meshed.tables()["nas"]})["nas"]["changed"]
 
 
 def test_the_units_are_exposed_as_little_as_the_others(meshed: Tunnels) -> None:
@@ -166,8 +173,38 @@ def test_a_peer_that_is_added_costs_a_stream_nothing(meshed: Tunnels) -> None:
     assert done == dict.fromkeys(tables, (True, False))
     assert sent > 1000
     assert back == sent
-    # The same sessions go on, or newer ones of them; nothing began anew.
-    assert all(after[key][1] >= received and after[key][2] >= out for key, (_, received, out) in before.items())
+    assert begun_anew(before, after) == []
+
+
+@pytest.fixture
+def shelf(meshed: Tunnels) -> Iterator[str]:
+    """A machine in the network of a home that knows nothing of the mesh, with two services; its address."""
+    inside = "ip netns exec shelf"
+    servers = [meshed.start("nas", f"{SHELF}exec timeout 90 {inside} python3 -m http.server 4001")]
+    time.sleep(2)
+    servers.append(meshed.start("nas", f"exec timeout 90 {inside} python3 -m http.server 4002"))
+    time.sleep(2)
+    yield "192.168.77.2"
+    meshed.run("nas", "ip netns pids shelf | xargs --no-run-if-empty kill; ip netns delete shelf")
+    for each in servers:
+        each.communicate()
+
+
+def test_a_network_at_home_is_reached_by_all_at_the_ports_that_rules_name(meshed: Tunnels, shelf: str) -> None:
+    ask = f"for port in 4001 4002; do timeout 5 bash -c 'exec 3<>/dev/tcp/{shelf}/'$port 2>/dev/null; echo $?; done"
+    meshed.describe(nas={"routes": (shelf.rpartition(".")[0] + ".0/24",)})
+    wanted = meshed.tables()
+    forward = [{"from": list(POOLS), "ports": ["tcp:4001"]}]
+    wanted["nas"]["rules"] = {**wanted["nas"]["rules"], "forward": forward}
+    try:
+        assert not any(answer["failed"] for answer in meshed.call(wanted).values())
+        assert {host: meshed.run(host, ask).split() for host in ("mini", "hub-1")} == {
+            host: ["0", "124"] for host in ("mini", "hub-1")
+        }
+    finally:
+        meshed.describe()
+        meshed.call(meshed.tables())
+    assert meshed.run("mini", ask).split() != ["0", "124"]
 
 
 def test_when_a_hub_is_silent_the_next_one_carries_and_that_is_no_drift(meshed: Tunnels) -> None:

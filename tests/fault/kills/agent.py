@@ -29,7 +29,10 @@ Point = tuple[str, str, int, str]  # a way, an event, which of those, and who is
 
 @dataclasses.dataclass
 class Way:
-    """From one state to another: ``call`` names a recorded call, ``script`` is for what no module does."""
+    """From one state to another: ``call`` names a recorded call, ``script`` is for what no module does.
+
+    After a kill, the next run is the same call again, or ``repair``, which leads to the state ``repaired``.
+    """
 
     name: str
     start: str
@@ -37,6 +40,9 @@ class Way:
     call: str = ""
     script: str = ""
     keeps: bool = True  # whether keys and data outlive it
+    carries: bool = False  # whether the mesh does, at any moment
+    repair: str = ""
+    repaired: str = ""
     points: list[tuple[str, int, str]] = dataclasses.field(default_factory=list)
     spare: list[tuple[str, int, str]] = dataclasses.field(default_factory=list)
 
@@ -81,7 +87,8 @@ class Agent:
             rng.shuffle(candidates)
             number = max(1, round(self._job["share"] * self._job["points"]))
             way.points, way.spare = candidates[:number], candidates[number:]
-            _tell("way", way=way.name, candidates=len(candidates), points=len(way.points))
+            most = min(len(candidates), self._job["points"])
+            _tell("way", way=way.name, candidates=len(candidates), most=most, points=len(way.points))
 
     def _next(self) -> Way:
         """The next way: one with points that starts here, or the first step to one."""
@@ -141,15 +148,16 @@ class Agent:
             return
         between = self._look(settled=False)
         own = look.identity() if not way.keeps else {}
-        repair = self._call(way.call, lambda _event: "go")
+        repair = self._call(way.repair or way.call, lambda _event: "go")
         problem = judge.problem(repair)
-        self._state = way.end
-        after = self._look()
+        self._state = way.repaired or way.end
+        wanted = self._reference[self._state]
         wrong = [problem] if problem else []
-        wrong += judge.differences(self._reference[way.end], after)
+        wrong += ["mesh: nobody is reached until that run"] if way.carries and between["mesh"] != "open" else []
+        wrong += judge.differences(wanted, self._look())
         now = {**look.identity(), **look.database(self._job["kept"])}
         wrong += [f"lost: {name}: {was} -> {now.get(name)}" for name, was in kept.items() if now.get(name) != was]
-        if way.end != "none":
+        if self._state != "none":
             wrong += [f"made anew: {name}" for name, was in own.items() if now.get(name) != was]
         torn = judge.torn(self._reference[way.start], between, self._reference[way.end])
         down = [
@@ -165,7 +173,7 @@ class Agent:
             who=who,
             wrong=wrong,
             torn=torn,
-            down=down if judge.runs_in(self._reference[way.end]) else [],
+            down=down if judge.runs_in(wanted) else [],
             seconds=round(time.monotonic() - started, 2),
         )
         if wrong:
@@ -173,8 +181,8 @@ class Agent:
 
     def _mend(self, way: Way) -> None:
         """Let the next points not suffer: run once more, and take it as it is if that does not help."""
-        self._call(way.call, lambda _event: "go")
-        wrong = judge.differences(self._reference[way.end], self._look())
+        self._call(way.repair or way.call, lambda _event: "go")
+        wrong = judge.differences(self._reference[self._state], self._look())
         if wrong:
             _tell("stays wrong", way=way.name, wrong=wrong)
 
@@ -197,7 +205,7 @@ class Agent:
         return trap.Outcome([trap.Event(*each) for each in events], status, said.encode(), killed)
 
     def _look(self, settled: bool = True) -> look.Seen:
-        return look.host(self._job["units"], self._job["node"], self._job["rows"], settled)
+        return look.host(self._job, settled)
 
 
 def _watch(source: str, decide: t.Callable[[trap.Event], str], sink: int) -> t.NoReturn:

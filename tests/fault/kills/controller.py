@@ -8,6 +8,7 @@ import gzip
 import hashlib
 import json
 import random
+import sys
 import typing as t
 
 from ansible_collections.wonder.mesh.plugins.plugin_utils import _programs
@@ -35,6 +36,7 @@ class Direction(t.NamedTuple):
     name: str
     playbooks: list[str]
     variables: str = "{}"
+    arguments: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass
@@ -55,6 +57,8 @@ class Controllers:
 class Killer:
     """One mesh, and its controllers."""
 
+    most = sys.maxsize  # points of a direction
+
     def __init__(self, ground: Ground, work: Path, share: float, seed: str) -> None:
         self._ground = ground
         self._work = work
@@ -65,10 +69,7 @@ class Killer:
 
     def run(self) -> Controllers:
         """Kill in pairs of directions that lead there and back, as many as the share means."""
-        pairs = [(Direction("converge", ROLES), Direction("removal", REMOVAL, DATA))]
-        for name, variables in self._changes().items():
-            pairs.append((Direction(name, ROLES, variables), Direction(f"{name} back", ROLES)))
-        bare = True
+        pairs, bare = self.pairs(), True
         for there, back in self._rng.sample(pairs, max(1, round(self._share * len(pairs)))):
             if bare != (there.name == "converge"):
                 self._undisturbed(Direction("converge", ROLES) if bare else Direction("removal", REMOVAL, DATA))
@@ -76,14 +77,22 @@ class Killer:
             self._pair(there, back)
         return self._found
 
-    def _changes(self) -> dict[str, str]:
+    def pairs(self) -> list[tuple[Direction, Direction]]:
+        """The first of them leads from bare hosts to a mesh, and back."""
         configuration = {"headscale_log_level": "debug", "tailscaled_port": 41642, "caddy_acme_email": "a@wm.test"}
         grant = {"from": ["box"], "to": ["hub"], "ports": ["tcp:9"]}
-        return {
-            "configuration": json.dumps(configuration),
-            "program": json.dumps({f"{role}_program_source": self._source(role) for role in ("headscale", "caddy")}),
-            "policy": json.dumps({"mesh_grants": [grant]}),
+        changes = {
+            "configuration": configuration,
+            "program": {f"{role}_program_source": self._source(role) for role in ("headscale", "caddy")},
+            "policy": {"mesh_grants": [grant]},
         }
+        return [
+            (Direction("converge", ROLES), Direction("removal", REMOVAL, DATA)),
+            *(
+                (Direction(name, ROLES, json.dumps(variables)), Direction(f"{name} back", ROLES))
+                for name, variables in changes.items()
+            ),
+        ]
 
     def _source(self, name: str) -> dict[str, t.Any]:
         """The program as a file of other bytes that do the same."""
@@ -95,11 +104,11 @@ class Killer:
 
     def _pair(self, there: Direction, back: Direction) -> None:
         self._anew = there.name == "converge"
-        here = self._look()
+        here = self.look()
         boundaries = {there.name: self._undisturbed(there)}
-        wanted = {there.name: self._look()}
+        wanted = {there.name: self.look()}
         boundaries[back.name] = self._undisturbed(back)
-        wanted[back.name] = self._look()
+        wanted[back.name] = self.look()
         self._compare(f"{there.name} and back, undisturbed", here, wanted[back.name])
         points = {name: self._boundaries(number) for name, number in boundaries.items()}
         while any(points.values()):
@@ -112,6 +121,7 @@ class Killer:
     def _boundaries(self, number: int) -> list[int]:
         """Those of all boundaries that the share means, in no order."""
         wanted = number if self._share >= 1 else max(1, round(number * self._share * FRUGAL))
+        wanted = min(wanted, self.most)
         return self._rng.sample(range(1, number + 1), wanted)
 
     def _point(self, direction: Direction, boundary: int, wanted: Looks) -> None:
@@ -119,7 +129,7 @@ class Killer:
         status = self._run(direction, boundary)
         self._found.killed += status == KILLED
         self._undisturbed(direction)
-        self._compare(f"{direction.name}: killed at boundary {boundary}", wanted, self._look())
+        self._compare(f"{direction.name}: killed at boundary {boundary}", wanted, self.look())
 
     def _compare(self, what: str, wanted: Looks, found: Looks) -> None:
         self._found.wrong += [f"{what}: {each}" for each in moved(wanted, found)]
@@ -137,11 +147,11 @@ class Killer:
             "KILL_AT": str(boundary),
             "KILL_COUNT": str(self._work / "count"),
         }
-        arguments = ["--extra-vars", direction.variables]
+        arguments = ["--extra-vars", direction.variables, *direction.arguments]
         status, _ = self._ground.play_loudly(*arguments, playbooks=direction.playbooks, environment=environment)
         return status
 
-    def _look(self) -> Looks:
+    def look(self) -> Looks:
         """What a run must bring back. In a mesh that is made anew, keys are others, and addresses are given in turn."""
         looks = restored(self._ground.look())
         for look in looks.values():

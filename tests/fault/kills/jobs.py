@@ -41,10 +41,13 @@ class Job:
     rows: list[str] = dataclasses.field(default_factory=list)
     kept: list[str] = dataclasses.field(default_factory=list)
     node: bool = False
+    tunnel: bool = False
+    reach: str = ""  # an address in the mesh that must answer
 
-    def way(self, what: str, start: str, end: str, call: str, *, keeps: bool = True) -> None:
-        """A way that a module goes, which is killed there."""
-        self.ways.append({"name": f"{self.name}: {what}", "start": start, "end": end, "call": call, "keeps": keeps})
+    def way(self, what: str, start: str, end: str, call: str, *, keeps: bool = True, **more: t.Any) -> None:
+        """A way that a module goes, which is killed there; more: see Way in agent.py."""
+        way = {"name": f"{self.name}: {what}", "start": start, "end": end, "call": call, "keeps": keeps}
+        self.ways.append(way | more)
 
     def script(self, start: str, end: str, script: str) -> None:
         """A way back that no module goes."""
@@ -98,9 +101,9 @@ def joining(call: Call) -> Job:
 
 
 def policy(call: Call) -> Job:
-    """Another policy, and one that is set by somebody who has no API key yet."""
+    """Another policy, whose tests would want the grant that it lacks, and one that is set without an API key yet."""
     arguments = call.arguments["policy"]
-    other = call.with_arguments(policy=arguments | {"grants": arguments["grants"][1:]})
+    other = call.with_arguments(policy=arguments | {"grants": arguments["grants"][1:], "tests": []})
     job = Job(call.module, "A", "A", {"A": call, "B": other}, rows=["policy"], kept=["users", "migrations"])
     job.units = ["headscale.service"]
     job.way("policy", "A", "B", "B")

@@ -19,6 +19,7 @@ import typing as t
 
 import fingerprint
 import judge
+import tunnel
 
 if t.TYPE_CHECKING:
     Seen = dict[str, t.Any]
@@ -35,18 +36,19 @@ ROWS = {
     "tags of vps": "SELECT tags, approved_routes FROM nodes WHERE deleted_at IS NULL AND given_name = 'vps'",
     "policy": "SELECT data FROM policies WHERE deleted_at IS NULL ORDER BY id DESC LIMIT 1",
 }
-KEYS = ("/var/lib/headscale/noise_private.key", "/var/lib/headscale/derp_server_private.key")
+WIREGUARD_KEYS = (f"{tunnel.PLACE}/{tunnel.NAME}.key", "/etc/kills.key")
+KEYS = ("/var/lib/headscale/noise_private.key", "/var/lib/headscale/derp_server_private.key", *WIREGUARD_KEYS)
 TRANSIENT = ("run-*.service", "run-*.timer", "wonder-mesh*")
 PATIENCE = 10  # seconds that systemd may take to drop a unit that has ended
 
 _hashes: dict[tuple[t.Any, ...], str] = {}
 
 
-def host(units: t.Sequence[str], node: bool, rows: t.Sequence[str], settled: bool) -> Seen:
-    """Files, units, mounts and whether one may log in; rows of Headscale's database, with ``node`` the preferences, and
-    with ``settled`` also what must be gone, which takes a moment."""
+def host(job: t.Mapping[str, t.Any], settled: bool) -> Seen:
+    """Files, units, mounts and whether one may log in. With ``settled`` also what must be gone, which takes a moment,
+    rows of Headscale's database, the preferences of a ``node``, and its ``tunnel``."""
     seen: Seen = {f"file {path}": _file(path) for path in _paths()}
-    for unit in units:
+    for unit in job["units"]:
         lines = fingerprint.said("systemctl", "show", "--property", fingerprint.PROPERTIES, unit).splitlines()
         seen[f"unit {unit}"] = [line for line in lines if line.startswith(STATE)]
     with open("/proc/self/mountinfo", encoding="utf-8") as stream:
@@ -54,10 +56,14 @@ def host(units: t.Sequence[str], node: bool, rows: t.Sequence[str], settled: boo
     if settled:
         seen["transient units"] = transient()
     seen["ssh"] = answers(22)
+    if job["reach"]:
+        seen["mesh"] = "open" if tunnel.answers(job["reach"]) else "shut"
     if settled:
-        seen |= {f"rows {name}": value for name, value in database(rows).items()}
-    if settled and node:
+        seen |= {f"rows {name}": value for name, value in database(job["rows"]).items()}
+    if settled and job["node"]:
         seen["preferences"] = _preferences()
+    if settled and job["tunnel"]:
+        seen |= {f"tunnel {name}": value for name, value in tunnel.interface().items()}
     return seen
 
 
@@ -126,6 +132,8 @@ def _file(path: str) -> list[t.Any]:
             return about
         if path in ACCOUNTS:
             return [*about, _accounts(path)]
+        if path in WIREGUARD_KEYS:
+            return [*about, "a key"]  # see identity()
         if path.startswith(REMEMBERED):
             return [*about, _memory(path)]
         return [*about, _hash(path)]

@@ -35,7 +35,7 @@ EDITS: dict[str, Callable[[Call], Call]] = {
 KINDS = {
     "lost keys or databases": ("lost: ", "made anew: ", "rows ", "sound"),
     "daemons down": ("unit ",),
-    "hosts out of reach": ("ssh",),
+    "hosts out of reach": ("ssh", "mesh"),
     "leftovers": ("transient units", "mounts", "file /run/", "file /tmp/", "file /var/lib/wonder-mesh", "file /root"),
     "failed runs": ("status ",),
     "other differences": ("",),
@@ -55,7 +55,7 @@ class Told:
     @property
     def most(self) -> int:
         """How many points there would be with the whole share."""
-        return sum(min(each["candidates"], jobs.POINTS) for each in self.lines("way"))
+        return sum(each["most"] for each in self.lines("way"))
 
     @property
     def chosen(self) -> int:

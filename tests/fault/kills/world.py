@@ -11,6 +11,7 @@ import subprocess
 import typing as t
 from pathlib import Path
 
+from tests.fault.ground import ROLES
 from tests.fault.kills.calls import SENT, Call, last_of_each
 
 if t.TYPE_CHECKING:
@@ -20,7 +21,7 @@ if t.TYPE_CHECKING:
 HERE = Path(__file__).parent
 ROOT = "/run/kills"
 ON_HOST = (
-    *(HERE / f"{name}.py" for name in ("agent", "judge", "look", "record", "syscalls", "trap")),
+    *(HERE / f"{name}.py" for name in ("agent", "judge", "look", "record", "syscalls", "trap", "tunnel")),
     HERE.parent / "fingerprint.py",
 )
 RECORD = f"ansible_python_interpreter={ROOT}/record.py"
@@ -37,16 +38,17 @@ class World:
         self._ground = ground
         self._builds: dict[str, tuple[str, bytes]] = {}
 
-    def record(self) -> dict[str, dict[str, Call]]:
-        """Provision the hosts by Ansible; the calls that each of them got."""
+    def record(self, *more: str) -> dict[str, dict[str, Call]]:
+        """Provision the hosts by Ansible, and play these playbooks too; the calls that each of them got."""
         for host in self._ground.hosts:
             for path in ON_HOST:
                 self._put(host, f"{ROOT}/{path.name}", path.read_bytes())
             self._run(host, f"chmod 755 {ROOT}/record.py")
-        self._ground.play("--extra-vars", RECORD)
+        self._ground.play("--extra-vars", RECORD, playbooks=[*ROLES, *more])
         calls = {}
         for host in self._ground.hosts:
-            texts = self._run(host, f"mkdir -p {ROOT}/calls {SENT}; {FETCH}").decode().split("\0")
+            # What a host is asked without Ansible's library is no text.
+            texts = self._run(host, f"mkdir -p {ROOT}/calls {SENT}; {FETCH}").decode(errors="replace").split("\0")
             calls[host] = last_of_each(texts)
             self._run(host, SHORTEN)
         return calls

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fault.kills import judge
+from tests.fault.kills import judge, tunnel, wireguard
 from tests.fault.kills.calls import Call, last_of_each
 from tests.fault.kills.story import Told
 
@@ -118,3 +118,27 @@ def test_the_summary_counts_what_was_found() -> None:
 )
 def test_only_what_is_not_ours_may_be_left(path: str, expected: bool) -> None:
     assert judge.is_residue(path) == expected
+
+
+def test_keys_do_not_count_in_what_is_compared_of_an_interface() -> None:
+    key = "hSDwCYkwp1R0i33ctD73Wg2/Og0mOBr066SpjqqbTmo="
+    assert tunnel.without_keys(f'{{"public_key": "{key}", "serial": 12}}') == '{"public_key": "a key", "serial": N}'
+
+
+def test_every_situation_of_an_interface_can_be_reached_from_every_other() -> None:
+    table = {"addresses": ["10.77.0.1/32"], "peers": []}
+    call = Call.of(
+        SENT.replace("daemon", "wireguard_interface").replace('"name": "demo"', '"binaries": {}, "uploads": {}')
+    )
+    assert call
+    call = call.with_arguments(table=table, binaries={"x86_64": []}, uploads={})
+    for job in (wireguard.changing(call, {}, "10.77.0.1/32"), wireguard.coming(call), wireguard.key_alone(call)):
+        ways = {(way["start"], way.get("repaired") or way["end"]) for way in job.ways}
+        ways |= {(way["start"], way["end"]) for way in job.ways}
+        states = {state for way in ways for state in way}
+        for start in states:
+            seen = {start}
+            while more := {there for here, there in ways if here in seen} - seen:
+                seen |= more
+            assert seen == states
+        assert all(way.get("script") or way["call"] in job.calls for way in job.ways)

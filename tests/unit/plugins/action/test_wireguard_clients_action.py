@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import typing as t
 
 import pytest
@@ -129,3 +131,15 @@ def test_the_public_key_is_that_of_rfc_7748() -> None:
     assert client.public_key("dwdtCnMYpX08FsFyUbJmRd9ML4frwJkqsXf7pR25LCo=") == (
         "hSDwCYkwp1R0i33ctD73Wg2/Og0mOBr066SpjqqbTmo="
     )
+
+
+def test_a_secret_in_a_vault_gives_the_same_keys(tmp_path: Path) -> None:
+    run(tmp_path)
+    before = (tmp_path / "clients" / "phone.conf").read_bytes()
+    (tmp_path / "password").write_text("correct horse")
+    command = [sys.executable, "-m", "ansible", "vault", "encrypt", "--vault-password-file", "password"]
+    subprocess.run([*command, "wireguard-secret"], cwd=tmp_path, check=True, timeout=60, capture_output=True)
+    assert (tmp_path / "wireguard-secret").read_text().startswith("$ANSIBLE_VAULT")
+    done = run(tmp_path, "--vault-password-file", "password")
+    assert (done.returncode, saved(tmp_path / "out.json")["changed"]) == (0, False), done.stdout[-2000:]
+    assert (tmp_path / "clients" / "phone.conf").read_bytes() == before

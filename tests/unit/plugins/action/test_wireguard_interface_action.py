@@ -118,6 +118,25 @@ def test_pre_shared_keys_travel_in_private_files_and_in_no_argument(world: World
     assert [secret for secret in (*wanted_keys().values(), base64.b64encode(SECRET).decode()) if secret in said] == []
 
 
+def look(**changes: t.Any) -> dict[str, t.Any]:
+    found = {"public_key": key(HOST), "error": "", "registry": "r\n", "identity": "", "userspace": True}
+    return {"machine": "x86_64", "wireguard": {**found, "preshared_sha256": hashlib.sha256().hexdigest(), **changes}}
+
+
+def test_a_host_that_is_known_to_lack_keys_gets_them_with_the_first_call(world: World) -> None:
+    _reading.keep(HOST, look())
+    world.run(**world.whole())
+    assert [call["preshared_keys"] for call in world.calls] == [wanted_keys()]
+    assert ARGUMENTS["preshared_keys"]["no_log"]
+
+
+def test_a_host_that_is_known_to_have_them_gets_none(world: World) -> None:
+    has = hashlib.sha256(json.dumps(wanted_keys(), sort_keys=True).encode()).hexdigest()
+    _reading.keep(HOST, look(preshared_sha256=has))
+    world.run(**world.whole())
+    assert ["preshared_keys" in call for call in world.calls] == [False]
+
+
 def test_keys_that_are_given_are_in_no_argument_either(world: World) -> None:
     given = {each["name"]: key(f"with {each['name']}") for each in table()["peers"]}
     world.run(**world.whole(secret_file="", preshared_keys=given))

@@ -56,7 +56,7 @@ def test_only_a_process_gets_a_device_and_a_program() -> None:
 
 def test_no_new_peer_asks_for_a_restart() -> None:
     files = {each.path: each.effect for each in daemon(True).files}
-    kept = [path for path, effect in files.items() if effect != "restart"]
+    kept = [path for path, effect in files.items() if effect == "reload"]
     assert [path.rpartition("/")[2] for path in kept] == ["wireguard-wm0.pyz", "wm0.json", "wm0.preshared.json"]
 
 

@@ -55,6 +55,15 @@ def test_check_mode_makes_none_and_says_that_it_would(run: Run, tmp_path: Path) 
     assert run()["diff"] == foretold["diff"]
 
 
+def test_nothing_is_left_of_a_key_that_a_killed_run_had_half_written(run: Run, tmp_path: Path) -> None:
+    run()
+    (tmp_path / ".key.wonder-mesh").write_text("another")
+    assert not run(check=True)["changed"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".key.wonder-mesh", "key"]
+    assert not run()["changed"]
+    assert [path.name for path in tmp_path.iterdir()] == ["key"]
+
+
 @pytest.mark.parametrize("damage", ["", "nonsense\n", "AAAA\n", "A" * 43 + "=\n"])
 def test_what_is_no_key_is_kept_unless_a_new_one_is_asked_for(run: Run, tmp_path: Path, damage: str) -> None:
     (tmp_path / "key").write_text(damage)

@@ -133,3 +133,9 @@ def test_tailscale_besides_is_taken_into_account() -> None:
     assert learn(inventory, Registry(), {"nas": Look(key("nas"))}).outcome.problems == []
     problems = learn(inventory, Registry(), {"nas": Look(key("nas"), tailscale=True)}).outcome.problems
     assert "nas has Tailscale" in "\n".join(problems)
+
+
+def test_a_firewall_that_forwards_nothing_is_named_where_the_host_must() -> None:
+    looks = {name: Look(key(name), obstacles=("ip filter FORWARD",)) for name in ("hub-1", "nas")}
+    (warning,) = run(whole(), looks).warnings
+    assert warning.startswith("hub-1: its firewall drops by default what the host forwards (ip filter FORWARD)")

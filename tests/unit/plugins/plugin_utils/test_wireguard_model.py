@@ -55,7 +55,7 @@ def test_without_a_coordinator_there_is_no_control_plane_to_measure() -> None:
     found = model(SERVING)
     assert (found["coordinator"], found["server_url"]) == ("", "")
     plan = probe_plan(found, "controller")
-    assert [each["url"] for each in plan["urls"]] == ["https://hello.example.com/", "https://two.example.com/"]
+    assert {each["url"] for each in plan["urls"]} == {"https://hello.example.com/", "https://two.example.com/"}
     assert [(each["name"], each["port"]) for each in plan["ports"]] == [("hub-1", 443), ("hub-2", 443)]
 
 
@@ -107,7 +107,7 @@ def test_a_node_is_told_addresses_and_its_interface_and_no_prediction() -> None:
 def test_the_gateway_dials_addresses() -> None:
     found = model(SERVING)
     routes = caddy_config(found, "hub-1")["apps"]["http"]["servers"]["https"]["routes"]
-    proxy = next(each["handle"][0] for each in routes if each.get("match") == [{"host": ["two.example.com"]}])
+    proxy = next(each["handle"][-1] for each in routes if each.get("match") == [{"host": ["two.example.com"]}])
     nas = found["wireguard"]["nodes"]["nas"]["addresses"][0]
     assert proxy["upstreams"] == [{"dial": f"{nas}:8001"}]
     assert "resolver" not in proxy["transport"]
@@ -147,6 +147,24 @@ def test_rules_allow_exactly_what_the_inventory_permits() -> None:
         assert allows(found, source, target, found["probe_port"])
     assert {("hub-1", "nas", 8001), ("laptop", "nas", 22), ("van", "nas", 445), ("nas", "barn", 9010)} <= allowed
     assert ("hub-1", "mini-1", 8001) not in allowed
+
+
+def test_a_grant_to_a_group_of_people_lets_in_their_machines_alone() -> None:
+    everywhere = {
+        "mesh_groups": {"family": ["alice@", "bob@"]},
+        "mesh_grants": [{"from": ["group:family"], "to": ["nas"], "ports": ["tcp:445"]}],
+        "wireguard_clients": [{"name": "phone", "owner": "bob@"}],
+    }
+    found = model({}, everywhere)
+    own = {f"{each}/{128 if ':' in each else 32}" for each in found["wireguard"]["nodes"]["phone"]["addresses"]}
+    extra = [rule for rule in wireguard_rules(found, "nas")["input"] if "tcp:445" in rule["ports"]]
+    assert [set(rule["from"]) for rule in extra] == [own]
+
+
+def test_a_grant_into_the_machines_of_people_is_refused_on_wireguard() -> None:
+    grants = [{"from": ["nas"], "to": ["group:family"], "ports": ["tcp:445"]}]
+    said = mistakes(mesh_groups={"family": ["bob@"]}, mesh_grants=grants)
+    assert 'mesh_grants[0].to: found "group:family": on plain WireGuard, the machines of people let nobody in' in said
 
 
 def test_random_grants_become_what_they_permit() -> None:
