@@ -30,10 +30,13 @@ class ActionModule(ActionBase):
 
     def _known(self, arguments: dict[str, t.Any], reading: _reading.Reading | None) -> dict[str, t.Any] | None:
         """What a check of the nodes would say, if that can be told from here."""
-        parameters = _reading.valid(arguments, ARGUMENTS) if arguments.keys() == {"nodes"} else None
+        parameters = _reading.valid(arguments, ARGUMENTS) if arguments.keys() <= {"nodes", "policy"} else None
         if parameters is None or reading is None or "nodes" not in reading["headscale"]:
             return None
+        known, policy, check_mode = reading["headscale"], parameters["policy"], self._task.check_mode
         try:
-            return settle(reading["headscale"]["nodes"], parameters["nodes"], None)
+            return settle(
+                known["nodes"], parameters["nodes"], None, lambda: known.get("policy"), policy, foretell=check_mode
+            )
         except HeadscaleError:
             return None

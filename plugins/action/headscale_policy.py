@@ -8,9 +8,17 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.wonder.mesh.plugins.module_utils._headscale_policy import (
+    settled_tags,
+    tags_of,
+    tests_all,
+    to_have,
+)
 from ansible_collections.wonder.mesh.plugins.plugin_utils import _reading, _trial
 from ansible_collections.wonder.mesh.plugins.plugin_utils._delegate import reachable
 from ansible_collections.wonder.mesh.plugins.plugin_utils._values import plain
+
+ARGUMENTS = {"policy", "nodes", "needs"}  # those that roles give
 
 
 class ActionModule(ActionBase):
@@ -20,18 +28,22 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         variables = task_vars or {}
         arguments = dict(self._task.args)
-        reading = _reading.reading_of(_reading.host_of(self, variables))
-        if (
-            reading
-            and arguments.keys() == {"policy"}
-            and reading["headscale"].get("policy") == plain(arguments["policy"])
-        ):
+        if self._is_known(plain(arguments), _reading.reading_of(_reading.host_of(self, variables))):
             return {"changed": False, "diff": []}
         others = [] if self._task.check_mode else self._in_mesh(variables)
         try:
             return self._on_trial(arguments, others, variables) if others else self._call(arguments, variables)
         finally:
             self._remove_tmp_path(self._connection._shell.tmpdir)
+
+    def _is_known(self, arguments: dict[str, t.Any], reading: _reading.Reading | None) -> bool:
+        """Whether the policy is known to be in force, and leaves open what is needed as its own tests say."""
+        if not reading or "nodes" not in reading["headscale"] or not {"policy"} <= arguments.keys() <= ARGUMENTS:
+            return False
+        policy, current, nodes = arguments["policy"], reading["headscale"].get("policy"), reading["headscale"]["nodes"]
+        wanted = arguments.get("nodes")
+        tags = settled_tags(nodes, wanted) if wanted else tags_of(nodes)
+        return to_have(policy, current, tags) == current and tests_all(policy, arguments.get("needs", []))
 
     def _call(self, arguments: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
         return _reading.call(self, "wonder.mesh.headscale_policy", arguments, variables)

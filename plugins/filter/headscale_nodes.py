@@ -15,9 +15,11 @@ options:
     type: dict
     required: true
   keys:
-    description: The public node keys in the order of the model's C(nodes). Empty for a node that this run did not ask.
+    description:
+      - The public node keys in the order of the model's C(nodes). Empty for a node that has yet to join, and V(false)
+        for one that this run did not ask.
     type: list
-    elements: str
+    elements: raw
     default: []
 """
 
@@ -29,7 +31,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: The nodes, sorted by name, each with C(name), C(tags) and C(key).
+  description: The nodes, sorted by name, each with C(name), C(tags), C(key), and C(joins) if this run lets it join.
   type: list
   elements: dict
 """
@@ -44,7 +46,7 @@ if t.TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 
-def headscale_nodes(model: object, keys: Sequence[str] = ()) -> list[dict[str, t.Any]]:
+def headscale_nodes(model: object, keys: Sequence[str | bool] = ()) -> list[dict[str, t.Any]]:
     try:
         mesh = check_model(model)
     except ShapeError as exc:
@@ -56,8 +58,8 @@ def headscale_nodes(model: object, keys: Sequence[str] = ()) -> list[dict[str, t
         )
     hosts = [mesh["hosts"][name] for name in names]
     return [
-        {"name": host["label"], "tags": sorted(host["tags"]), "key": key}
-        for host, key in zip(hosts, keys or [""] * len(hosts), strict=True)
+        {"name": host["label"], "tags": sorted(host["tags"]), "key": key or "", "joins": key == ""}
+        for host, key in zip(hosts, keys or [False] * len(hosts), strict=True)
     ]
 
 

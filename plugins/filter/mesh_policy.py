@@ -10,12 +10,17 @@ author: The mesh project (@wonder-mesh)
 description:
   - Makes the policy (version 2, as grants) from the model. It allows what the inventory asks for and nothing else.
   - Every node reaches the probe port of every node; gateways reach exactly the published ports of each node;
-    C(mesh_admins) reach SSH of every node; and C(mesh_grants) come on top.
+    C(mesh_admins) reach SSH of every node; and C(mesh_grants) come on top, also for people by their C(mesh_groups).
   - Every node may ping each relay, which thereby knows it, and may send through the peer relays.
   - Every tag in use gets an entry in C(tagOwners), without owners, since nodes get their tags from Headscale alone.
   - A node that was taken out has the tag C(tag:removed), to which nothing is granted, so that relays do
     not know it any more.
   - C(grants) is always there. A policy without it would allow everything.
+  - C(tests) are for Headscale, which takes no policy that fails them - each service and each grant, and a sample of
+    connections that nothing allows. The same inventory gives the same sample. People are not tested, since their
+    devices come and go.
+  - C(tests) name all nodes of the inventory. M(wonder.mesh.headscale_policy) leaves out those that have not joined,
+    which Headscale would refuse.
 options:
   _input:
     description: The model that M(wonder.mesh.mesh_model) returns.
@@ -31,7 +36,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: The policy, with C(tagOwners), C(grants) and C(nodeAttrs). The same model always gives the same bytes.
+  description:
+    - The policy, with C(tagOwners), C(groups) if there are some, C(grants), C(nodeAttrs) and C(tests). The same model
+      always gives the same bytes.
   type: dict
 """
 
@@ -41,6 +48,13 @@ from collections import defaultdict
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.wonder.mesh.plugins.module_utils._headscale_nodes import REMOVED
+from ansible_collections.wonder.mesh.plugins.plugin_utils._policy_tests import (
+    ALL_NODES,
+    GATEWAYS,
+    RELAYS,
+    policy_tests,
+    selector,
+)
 from ansible_collections.wonder.mesh.plugins.plugin_utils._service_entry import port_range
 from ansible_collections.wonder.mesh.plugins.plugin_utils._shape import ShapeError, check_model
 from ansible_collections.wonder.mesh.plugins.plugin_utils._types import SSH_PORT
@@ -50,8 +64,6 @@ if t.TYPE_CHECKING:
 
     from ansible_collections.wonder.mesh.plugins.plugin_utils._types import Model
 
-ALL_NODES = "tag:node"
-
 
 def mesh_policy(model: object) -> dict[str, t.Any]:
     try:
@@ -60,6 +72,7 @@ def mesh_policy(model: object) -> dict[str, t.Any]:
         raise AnsibleFilterError(f"mesh_policy: {exc}") from exc
     return {
         "tagOwners": {tag: [] for tag in sorted({ALL_NODES, REMOVED, *_tags(mesh)})},
+        **({"groups": {name: list(people) for name, people in mesh["groups"].items()}} if mesh["groups"] else {}),
         "grants": [
             {"src": [ALL_NODES], "dst": [ALL_NODES], "ip": [f"tcp:{mesh['probe_port']}"]},
             *_to_relays(mesh),
@@ -69,6 +82,7 @@ def mesh_policy(model: object) -> dict[str, t.Any]:
         ],
         # A node keeps its last network map over a restart, so that the mesh outlives its control plane.
         "nodeAttrs": [{"target": ["*"], "attr": ["cache-network-maps"]}],
+        "tests": policy_tests(mesh),
     }
 
 
@@ -80,9 +94,9 @@ def _to_relays(mesh: Model) -> list[dict[str, t.Any]]:
     """A relay lets in whom its own node knows, and Headscale shows a node only those that it shares a rule with."""
     grants: list[dict[str, t.Any]] = []
     if mesh["relays"]:
-        grants.append({"src": [ALL_NODES], "dst": ["tag:relay"], "ip": ["icmp:*"]})
+        grants.append({"src": [ALL_NODES], "dst": [RELAYS], "ip": ["icmp:*"]})
     if mesh["peer_relays"]:
-        carriers = sorted(_selector(mesh, node) for node in mesh["peer_relays"])
+        carriers = sorted(selector(mesh, node) for node in mesh["peer_relays"])
         grants.append({"src": [ALL_NODES], "dst": carriers, "app": {"tailscale.com/cap/relay": []}})
     return grants
 
@@ -92,10 +106,10 @@ def _to_services(mesh: Model) -> list[dict[str, list[str]]]:
     for service in mesh["services"]:
         protocol = "udp" if service["protocol"] == "udp" else "tcp"
         for replica in service["replicas"]:
-            ports[_selector(mesh, replica["node"])].add((protocol, replica["port"], service["count"]))
+            ports[selector(mesh, replica["node"])].add((protocol, replica["port"], service["count"]))
     return [
         {
-            "src": ["tag:gateway"],
+            "src": [GATEWAYS],
             "dst": [node],
             "ip": [f"{protocol}:{port_range(first, count)}" for protocol, first, count in sorted(ports[node])],
         }
@@ -104,26 +118,20 @@ def _to_services(mesh: Model) -> list[dict[str, list[str]]]:
 
 
 def _for_admins(mesh: Model) -> list[dict[str, list[str]]]:
-    admins = [*(_selector(mesh, node) for node in mesh["admins"]["nodes"]), *mesh["admins"]["people"]]
+    admins = [*(selector(mesh, node) for node in mesh["admins"]["nodes"]), *mesh["admins"]["people"]]
     return [{"src": sorted(admins), "dst": [ALL_NODES], "ip": [f"tcp:{SSH_PORT}"]}] if admins else []
 
 
 def _on_top(mesh: Model) -> list[dict[str, list[str]]]:
     grants = [
         {
-            "src": sorted({_selector(mesh, each) for each in grant["from"]}),
-            "dst": sorted({_selector(mesh, each) for each in grant["to"]}),
+            "src": sorted({selector(mesh, each) for each in grant["from"]}),
+            "dst": sorted({selector(mesh, each) for each in grant["to"]}),
             "ip": sorted(set(grant["ports"])),
         }
         for grant in mesh["grants"]
     ]
     return sorted(grants, key=lambda grant: (grant["src"], grant["dst"], grant["ip"]))
-
-
-def _selector(mesh: Model, name: str) -> str:
-    """A node becomes its own tag; tags and people stay."""
-    host = mesh["hosts"].get(name)
-    return f"tag:node-{host['label']}" if host else name
 
 
 class FilterModule:

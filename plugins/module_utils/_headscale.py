@@ -23,6 +23,7 @@ if t.TYPE_CHECKING:
     RunCommand = Callable[..., tuple[int, str, str]]
 
 POLICY = "/api/v1/policy"
+NODES = "/api/v1/node"
 KEY_FILE = "/var/lib/wonder-mesh/headscale/api_key.json"
 KEY_LIFETIME = 90  # days
 KEY_RENEWAL = 30  # days before its end
@@ -47,6 +48,7 @@ class ApiError(HeadscaleError):
     def __init__(self, status: int, message: str, request: str) -> None:
         super().__init__(f"Headscale answered {request} with {status}: {message}")
         self.status = status
+        self.reason = message
 
 
 class Headscale:

@@ -11,7 +11,19 @@ import re
 import time
 import typing as t
 
-from ansible_collections.wonder.mesh.plugins.module_utils._headscale import CONNECTION, DATABASE, HeadscaleError
+from ansible_collections.wonder.mesh.plugins.module_utils._headscale import (
+    CONNECTION,
+    DATABASE,
+    NODES,
+    HeadscaleError,
+    current_policy,
+)
+from ansible_collections.wonder.mesh.plugins.module_utils._headscale_policy import (
+    difference,
+    put,
+    settled_tags,
+    with_tests,
+)
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,8 +31,6 @@ if t.TYPE_CHECKING:
     from ansible_collections.wonder.mesh.plugins.module_utils._headscale import Headscale
 
     Call = Callable[..., t.Any]  # as Headscale.call
-
-PATH = "/api/v1/node"
 
 # Of headscale_node, on the host and on the controller.
 ARGUMENTS: dict[str, t.Any] = {
@@ -33,14 +43,15 @@ ARGUMENTS: dict[str, t.Any] = {
             "tags": {"type": "list", "elements": "str"},
             "routes": {"type": "list", "elements": "str", "default": []},
             "key": {"type": "str", "default": "", "no_log": False},
+            "joins": {"type": "bool", "default": False},
             "state": {"type": "str", "choices": ["absent", "expired", "present"], "default": "present"},
         },
         "required_if": [("state", "present", ["tags"])],
     },
+    "policy": {"type": "dict"},
     "database": DATABASE,
     **CONNECTION,
 }
-
 
 LOGGED_OUT = "logged out\n"
 REMOVED = "tag:removed"  # nothing is granted to it, so nobody knows a node that has only this
@@ -53,7 +64,13 @@ class Nodes:
         self._found = found
         self._keys = keys  # of all wanted nodes
         self._call = call
+        self._tags = {each["id"]: each.get("tags") or [] for each in found}
         self.diff: list[dict[str, str]] = []
+
+    @property
+    def tags(self) -> set[str]:
+        """All that nodes have in the end."""
+        return {tag for tags in self._tags.values() for tag in tags}
 
     def find(self, wanted: dict[str, t.Any]) -> dict[str, t.Any] | None:
         """The node that is meant; one that was reinstalled takes over its old name first."""
@@ -68,7 +85,7 @@ class Nodes:
             # follows in its own time: a rename now would be a race, and would foretell what a run need not do.
             return keyed
         self._record(wanted["name"], f"name: {keyed['givenName']}\n", f"name: {wanted['name']}\n")
-        self._write("POST", f"{PATH}/{keyed['id']}/rename/{wanted['name']}")
+        self._write("POST", f"{NODES}/{keyed['id']}/rename/{wanted['name']}")
         return keyed
 
     def converge(self, node: dict[str, t.Any], wanted: dict[str, t.Any]) -> None:
@@ -76,10 +93,11 @@ class Nodes:
         if before == after:
             return
         self._record(wanted["name"], before, after)
+        self._tags[node["id"]] = wanted["tags"]
         if sorted(node.get("tags") or []) != sorted(wanted["tags"]):
-            self._write("POST", f"{PATH}/{node['id']}/tags", {"tags": sorted(wanted["tags"])})
+            self._write("POST", f"{NODES}/{node['id']}/tags", {"tags": sorted(wanted["tags"])})
         if sorted(node.get("approvedRoutes") or []) != sorted(wanted["routes"]):
-            self._write("POST", f"{PATH}/{node['id']}/approve_routes", {"routes": sorted(wanted["routes"])})
+            self._write("POST", f"{NODES}/{node['id']}/approve_routes", {"routes": sorted(wanted["routes"])})
 
     def take_out(self, wanted: dict[str, t.Any]) -> None:
         """Log the node of this name out, or delete it; nothing, where there is none."""
@@ -88,13 +106,15 @@ class Nodes:
             return
         if wanted["state"] == "absent":
             self._record(wanted["name"], _membership(node), "")
-            self._write("DELETE", f"{PATH}/{node['id']}")
+            self._tags.pop(node["id"])
+            self._write("DELETE", f"{NODES}/{node['id']}")
         elif _membership(node) != LOGGED_OUT:
             self._record(wanted["name"], _membership(node), LOGGED_OUT)
+            self._tags[node["id"]] = [REMOVED]
             if not _has_expired(node):
-                self._write("POST", f"{PATH}/{node['id']}/expire", {})
+                self._write("POST", f"{NODES}/{node['id']}/expire", {})
             # Others still know a node whose login is over, and relays let in whom they know.
-            self._write("POST", f"{PATH}/{node['id']}/tags", {"tags": [REMOVED]})
+            self._write("POST", f"{NODES}/{node['id']}/tags", {"tags": [REMOVED]})
 
     def _remove_old(self, node: dict[str, t.Any]) -> None:
         if node["nodeKey"] in self._keys:
@@ -108,7 +128,8 @@ class Nodes:
                 "If one is a copy of the other, delete /var/lib/tailscale on the copy; otherwise rename one of them."
             )
         self._record(node["givenName"], "an offline node with another key\n", "")
-        self._write("DELETE", f"{PATH}/{node['id']}")
+        self._tags.pop(node["id"])
+        self._write("DELETE", f"{NODES}/{node['id']}")
 
     def _record(self, name: str, before: str, after: str) -> None:
         self.diff.append(
@@ -124,16 +145,31 @@ def _text(tags: list[str] | None, routes: list[str] | None) -> str:
     return f"tags: {', '.join(sorted(tags or []))}\nroutes: {', '.join(sorted(routes or []))}\n"
 
 
-def converge(headscale: Headscale, wanted: list[dict[str, t.Any]], check_mode: bool) -> dict[str, t.Any]:
+def converge(
+    headscale: Headscale, wanted: list[dict[str, t.Any]], check_mode: bool, policy: dict[str, t.Any] | None
+) -> dict[str, t.Any]:
     """Compare and act; the module's result."""
     # A Headscale that is down will run again before nodes are made present, but not before they are taken out.
     expected = any(each["state"] == "present" for each in wanted)
-    found = headscale.read(PATH) if expected else headscale.call("GET", PATH)
-    return settle(found["nodes"], wanted, None if check_mode else headscale.call)
+    found = (headscale.read(NODES) if expected else headscale.call("GET", NODES))["nodes"]
+    call = None if check_mode else headscale.call
+    return settle(found, wanted, call, lambda: current_policy(headscale), policy, foretell=check_mode)
 
 
-def settle(found: list[dict[str, t.Any]], wanted: list[dict[str, t.Any]], call: Call | None) -> dict[str, t.Any]:
-    """Compare the nodes that Headscale has with the wanted ones, and change them by ``call``, if there is one."""
+def settle(
+    found: list[dict[str, t.Any]],
+    wanted: list[dict[str, t.Any]],
+    call: Call | None,
+    current: Callable[[], t.Any],
+    policy: dict[str, t.Any] | None,
+    *,
+    foretell: bool,
+) -> dict[str, t.Any]:
+    """Compare the nodes that Headscale has with the wanted ones, and change them by ``call``, if there is one.
+
+    The tests of the current policy follow: those of ``policy`` for which there are nodes, or what is left of its own.
+    foretell: whether what the run has done so far, it did in check mode.
+    """
     nodes = Nodes(found, {each["key"] for each in wanted} - {""}, call)
     known, unknown = [], []
     for each in wanted:
@@ -142,7 +178,7 @@ def settle(found: list[dict[str, t.Any]], wanted: list[dict[str, t.Any]], call: 
             continue
         node = nodes.find(each)
         if node is None:
-            unknown.append(each["name"])
+            unknown.append(each)
             continue
         nodes.converge(node, each)
         known.append(
@@ -153,7 +189,21 @@ def settle(found: list[dict[str, t.Any]], wanted: list[dict[str, t.Any]], call: 
                 "online": bool(node.get("online")),
             }
         )
-    return {"changed": bool(nodes.diff), "diff": nodes.diff, "nodes": known, "unknown": unknown}
+    if policy is not None or nodes.diff:
+        joined = [*known, *(each for each in unknown if foretell and each["joins"])]
+        tags = nodes.tags if policy is None else {tag for each in joined for tag in each["tags"]}
+        in_force = current()
+        before, after = with_tests(policy, in_force, settled_tags(found, wanted), tags, foretell)
+        if before != after:
+            nodes.diff.append(difference(before, after))
+            if call is not None:
+                put(call, after, in_force, nodes.tags)
+    return {
+        "changed": bool(nodes.diff),
+        "diff": nodes.diff,
+        "nodes": known,
+        "unknown": [each["name"] for each in unknown],
+    }
 
 
 def _membership(node: dict[str, t.Any]) -> str:

@@ -112,7 +112,8 @@ class Node:
         return {
             "joined": self.joined,
             "addresses": self._status.get("TailscaleIPs") or [],
-            "key": (self._status.get("Self") or {}).get("PublicKey") or "",
+            # One that has yet to log in tells one of zeros, or that of its last login.
+            "key": (self._status.get("Self") or {}).get("PublicKey") or "" if self.joined else "",
         }
 
     def diff(self) -> dict[str, str]:

@@ -12,6 +12,8 @@ author:
 description:
   - Takes the whole list of wanted nodes and converges all of them in one remote call.
   - A node that has not joined yet is left out and returned as RV(unknown).
+  - A test of the policy that names a tag without any node would make Headscale refuse every change of the policy. The
+    last node of a tag therefore takes its tests along, in the same call.
   - Nodes that are not in the list are left alone. Only one that is named with another O(nodes[].state) is taken out.
   - A machine that was reinstalled joins as a new node under a new name. Given its O(nodes[].key), the old entry of its
     name is removed when it is offline, and the new one gets the name.
@@ -53,6 +55,16 @@ options:
         description: Its public node key, when it is known.
         type: str
         default: ""
+      joins:
+        description: Whether the same run lets it join. In check mode it then counts as a node.
+        type: bool
+        default: false
+  policy:
+    description:
+      - The policy that M(wonder.mesh.headscale_policy) has set. Its tests of these nodes are added to the policy in
+        force, now that the nodes are there. If other things than its tests differ, nothing is touched.
+      - Without it, only tests for which there are no nodes any more are taken out.
+    type: dict
 """
 
 EXAMPLES = r"""
@@ -117,7 +129,7 @@ def main() -> None:
         module.exit_json(changed=False, diff=[], nodes=[], unknown=[])  # without a Headscale, nobody is its node
     headscale = Headscale(module.run_command, module.params, may_write=not module.check_mode)
     try:
-        result = converge(headscale, wanted, module.check_mode)
+        result = converge(headscale, wanted, module.check_mode, module.params["policy"])
     except HeadscaleError as exc:
         module.fail_json(msg=str(exc))
     module.exit_json(**result)

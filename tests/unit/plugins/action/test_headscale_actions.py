@@ -25,14 +25,35 @@ def look(**headscale: t.Any) -> None:
     _reading.keep("hub", {"headscale": headscale})
 
 
+TEST = {"src": "tag:node", "proto": "tcp", "accept": ["tag:node:22"]}
+NEED = {"src": "tag:node", "proto": "tcp", "dst": "tag:node:22", "what": "all reach SSH"}
+
+
 def test_a_policy_that_is_known_to_be_in_force_costs_no_call(run: Run) -> None:
-    look(policy=POLICY)
-    assert run(headscale_policy, policy=POLICY) == [{"changed": False, "diff": []}]
+    look(policy=POLICY, nodes=[])
+    assert run(headscale_policy, policy=POLICY, nodes=[WANTED], needs=[]) == [{"changed": False, "diff": []}]
+
+
+def test_a_policy_costs_no_call_whose_own_tests_say_all_that_is_needed(run: Run) -> None:
+    tested = POLICY | {"tests": [TEST]}
+    look(policy=tested, nodes=[NODE])
+    assert len(run(headscale_policy, policy=tested, nodes=[WANTED], needs=[NEED, NEED | {"src": "alice@"}])) == 1
+    assert len(run(headscale_policy, policy=tested, nodes=[WANTED], needs=[NEED | {"dst": "tag:node:80"}])) == 2
+
+
+def test_a_test_for_which_there_is_no_node_yet_costs_no_call(run: Run) -> None:
+    look(policy=POLICY, nodes=[NODE | {"tags": ["tag:old"]}])
+    assert len(run(headscale_policy, policy=POLICY | {"tests": [TEST]}, nodes=[WANTED])) == 1
+
+
+def test_a_test_that_is_missing_costs_a_call(run: Run) -> None:
+    look(policy=POLICY, nodes=[NODE])
+    assert len(run(headscale_policy, policy=POLICY | {"tests": [TEST]}, nodes=[WANTED])) == 2
 
 
 @pytest.mark.parametrize("known", [{}, {"policy": None}, {"policy": {"grants": []}}, {"policy": "// a person's"}])
 def test_another_policy_is_set_and_then_nothing_is_known(run: Run, known: dict[str, t.Any]) -> None:
-    look(**known)
+    look(**known, nodes=[])
     assert run(headscale_policy, policy=POLICY)[1:] == [{"policy": POLICY}]
     assert _reading.reading_of("hub") is None
 
@@ -42,7 +63,7 @@ def test_a_policy_is_set_when_nobody_has_looked(run: Run) -> None:
 
 
 def test_the_policy_of_another_headscale_is_not_what_was_read(run: Run) -> None:
-    look(policy=POLICY)
+    look(policy=POLICY, nodes=[])
     assert len(run(headscale_policy, policy=POLICY, url="http://127.0.0.1:9090")) == 2
 
 
@@ -145,6 +166,12 @@ def test_nodes_that_differ_or_that_are_wrongly_wanted_are_for_the_coordinator(
 def test_two_machines_with_one_name_are_for_the_coordinator_to_refuse(run: Run) -> None:
     look(nodes=[NODE | {"nodeKey": "nodekey:2"}, NODE | {"id": "2", "givenName": "mini-1-x"}])
     assert len(run(headscale_node, nodes=[WANTED])) == 2
+
+
+@pytest.mark.parametrize(("tests", "calls"), [([TEST], 0), ([], 1)])
+def test_nodes_cost_a_call_when_a_test_of_the_policy_is_missing(run: Run, tests: list[t.Any], calls: int) -> None:
+    look(nodes=[NODE], policy=POLICY | ({"tests": tests} if tests else {}))
+    assert len(run(headscale_node, nodes=[WANTED], policy=POLICY | {"tests": [TEST]})) == 1 + calls
 
 
 def test_nodes_are_asked_for_when_nobody_has_looked(run: Run) -> None:

@@ -18,13 +18,19 @@ def test_each_node_comes_with_all_its_tags_in_order() -> None:
     before = copy.deepcopy(mesh)
     nodes = headscale_nodes(mesh)
     assert [each["name"] for each in nodes] == NAMES
-    assert nodes[0] == {"name": "edge", "tags": ["tag:gateway", "tag:node", "tag:node-edge"], "key": ""}
+    tags = ["tag:gateway", "tag:node", "tag:node-edge"]
+    assert nodes[0] == {"name": "edge", "tags": tags, "key": "", "joins": False}
     assert mesh == before
 
 
 def test_keys_go_to_the_nodes_in_their_order() -> None:
     keys = ["nodekey:1", "", "nodekey:3", "", ""]
     assert [each["key"] for each in headscale_nodes(model(), keys)] == keys
+
+
+def test_a_node_that_was_asked_and_has_no_key_joins_in_this_run() -> None:
+    nodes = headscale_nodes(model(), ["nodekey:1", "", False, False, False])
+    assert [(each["key"], each["joins"]) for each in nodes[:3]] == [("nodekey:1", False), ("", True), ("", False)]
 
 
 @pytest.mark.parametrize(

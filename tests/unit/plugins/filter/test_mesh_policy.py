@@ -24,6 +24,63 @@ def test_the_demo_allows_exactly_this() -> None:
     ]
 
 
+def test_the_demo_is_tested_for_exactly_this() -> None:
+    tests = {(test["src"], test["proto"]): test for test in mesh_policy(model())["tests"]}
+    minis = ["tag:node-mini-1:8000", "tag:node-mini-2:8000"]
+    others, proxy = ["edge", "mini-1", "mini-2", "nas"], "tag:node-mini-2:1055"
+    assert tests.pop(("tag:gateway", "tcp"))["accept"] == minis
+    assert tests.pop(("tag:node", "tcp"))["accept"] == [
+        f"tag:node-{each}:7733" for each in ("edge", "laptop", *others[1:])
+    ]
+    assert tests["tag:node-laptop", "tcp"]["accept"] == [f"tag:node-{each}:22" for each in others]
+    assert tests["tag:node-laptop", "tcp"]["deny"] == sorted(
+        [*minis, proxy, *(f"tag:node-{each}:9" for each in others)]
+    )
+    nas = [f"tag:node-{each}:{port}" for each in ("edge", "laptop", "mini-1", "mini-2") for port in (22, 9)]
+    assert tests["tag:node-nas", "tcp"] == {
+        "src": "tag:node-nas",
+        "proto": "tcp",
+        "deny": sorted([*nas, *minis, proxy]),
+    }
+    assert len(tests) == 5
+
+
+def test_each_grant_is_tested_by_its_protocol_and_its_first_port() -> None:
+    grants = [
+        {"from": ["nas", "bob@"], "to": ["mini-1"], "ports": ["udp:53", "tcp:445", "tcp:9000-9010"]},
+        {"from": ["tag:gateway"], "to": ["nas"], "ports": ["tcp:*"]},
+    ]
+    tests = mesh_policy(model(everywhere={"mesh_grants": grants}))["tests"]
+    accepted = {(test["src"], test["proto"], each) for test in tests for each in test.get("accept", [])}
+    mini = [("tcp", 445), ("tcp", 9000), ("udp", 53)]
+    wanted = {("tag:node-nas", protocol, f"tag:node-mini-1:{port}") for protocol, port in mini}
+    assert accepted >= wanted | {("tag:gateway", "tcp", "tag:node-nas:1")}
+    assert not any(test["src"] == "bob@" for test in tests)
+
+
+def test_every_relay_is_tested_whatever_the_protocol() -> None:
+    tests = mesh_policy(model(**relays("out", "edge")))["tests"]
+    assert {"src": "tag:node", "accept": ["tag:node-edge:1", "tag:node-out:1"]} in tests
+
+
+def test_all_ports_of_a_range_that_is_served_are_open_from_its_first_to_its_last() -> None:
+    service = {"name": "game", "protocol": "udp", "port": "27015-27017"}
+    tests = mesh_policy(model(hosts={"nas": {"mesh_services": [service]}}))["tests"]
+    accept = [f"tag:node-nas:{port}" for port in (27015, 27017)]
+    assert {"src": "tag:gateway", "proto": "udp", "accept": accept} in tests
+
+
+def test_of_many_nodes_a_sample_is_tested_and_one_more_changes_little() -> None:
+    def refused(count: int) -> set[str]:
+        names = [f"box-{number}" for number in range(count)]
+        mesh = model(hosts={name: {} for name in names}, groups={"nodes": [*model()["nodes"], *names]})
+        return {f"{test['src']} {each}" for test in mesh_policy(mesh)["tests"] for each in test.get("deny", [])}
+
+    few, more = refused(100), refused(101)
+    assert 100 < len(few) < 200
+    assert len(few ^ more) < 80
+
+
 def test_each_tag_has_an_entry_and_nobody_owns_it() -> None:
     owners = mesh_policy(model())["tagOwners"]
     nodes = [f"tag:node-{name}" for name in ("edge", "laptop", "mini-1", "mini-2", "nas")]
@@ -49,6 +106,24 @@ def test_extra_grants_name_nodes_by_their_tags() -> None:
         {"src": ["bob@", "tag:node-nas"], "dst": ["tag:gateway", "tag:node-mini-1"], "ip": ["tcp:445", "udp:53"]},
         {"src": ["tag:node-edge"], "dst": ["tag:node-nas"], "ip": ["tcp:*"]},
     ]
+
+
+def test_groups_of_people_are_groups_of_the_policy() -> None:
+    grants = [
+        {"from": ["group:family"], "to": ["nas"], "ports": ["tcp:445"]},
+        {"from": ["nas"], "to": ["group:family"], "ports": ["tcp:22"]},
+    ]
+    groups = {"family": ["bob@", "alice@example.com", "bob@"]}
+    policy = mesh_policy(
+        model(everywhere={"mesh_groups": groups, "mesh_grants": grants, "mesh_admins": ["group:family"]})
+    )
+    assert policy["groups"] == {"group:family": ["alice@example.com", "bob@"]}
+    assert policy["grants"][-3:] == [
+        {"src": ["alice@example.com", "bob@"], "dst": ["tag:node"], "ip": ["tcp:22"]},
+        {"src": ["group:family"], "dst": ["tag:node-nas"], "ip": ["tcp:445"]},
+        {"src": ["tag:node-nas"], "dst": ["group:family"], "ip": ["tcp:22"]},
+    ]
+    assert "groups" not in mesh_policy(model())
 
 
 def test_every_node_shares_a_rule_with_every_relay_beside_that_of_the_probe() -> None:

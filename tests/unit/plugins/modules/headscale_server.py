@@ -23,6 +23,9 @@ class Headscale:
         self.commands: list[list[str]] = []
         self.policy: str | None = None
         self.refuses = ""  # words in a policy that it does not take
+        self.fails: list[str] = []  # what its check says of tests that fail
+        self.answers: dict[str, tuple[int, t.Any]] = {}  # other ones than usual, by path
+        self.full = False  # whether it fails half-way when it takes a policy
         self.nodes: list[dict[str, t.Any]] = []
         self.minted: list[dict[str, t.Any]] = []
         self.expired: list[str] = []
@@ -44,7 +47,12 @@ class Headscale:
         return node
 
     def writes(self) -> list[tuple[str, str, t.Any]]:
-        return [each for each in self.requests if each[0] != "GET"]
+        """All but questions."""
+        return [each for each in self.requests if each[0] != "GET" and each[1] != "/api/v1/policy/check"]
+
+    def checked(self) -> list[dict[str, t.Any]]:
+        """The policies that it was to check."""
+        return [json.loads(body["policy"]) for _, path, body in self.requests if path == "/api/v1/policy/check"]
 
     def run_command(self, args: list[str]) -> tuple[int, str, str]:
         self.commands.append(args)
@@ -52,9 +60,13 @@ class Headscale:
         return 0, json.dumps(self.keys[-1]), ""
 
     def answer(self, method: str, path: str, body: t.Any) -> tuple[int, t.Any]:
+        if path in self.answers:
+            return self.answers[path]
         place = path.removeprefix("/api/v1/").split("/")
         if place == ["policy"]:
             return self._policy(method, body)
+        if place == ["policy", "check"]:
+            return self._check(body)
         if place == ["preauthkey"]:
             self.minted.append(body)
             return 200, {"preAuthKey": {"id": str(len(self.minted)), "key": "hskey-auth-secret"}}
@@ -82,7 +94,17 @@ class Headscale:
         if self.refuses and self.refuses in body["policy"]:
             return 500, {"code": 2, "message": f"setting policy: {self.refuses} is not known", "details": []}
         self.policy = body["policy"]
+        if self.full:
+            self.full = False
+            return 500, {"code": 2, "message": "database or disk is full", "details": []}
         return 200, {"policy": self.policy}
+
+    def _check(self, body: t.Any) -> tuple[int, t.Any]:
+        if self.refuses and self.refuses in body["policy"]:
+            return 400, {"code": 3, "message": f"parsing policy: {self.refuses} is not known", "details": []}
+        if self.fails:
+            return 400, {"code": 3, "message": "\n".join(["test(s) failed:", *self.fails]), "details": []}
+        return 200, {}
 
 
 @contextlib.contextmanager
