@@ -13,7 +13,7 @@ description:
     behind a full-cone NAT are reached directly by everybody else; two easy NATs punch through to each other, and a hard
     NAT only gets through to the former two. A carrier's NAT (V(cgnat)) is taken for a hard one.
   - On plain WireGuard a pair is direct if one of the two can call the other, and else it goes through a hub.
-  - Nothing is foretold for a NAT of the kind V(auto).
+  - Nothing is foretold for a NAT of the kind V(auto), which only the proof measures.
 options:
   _input:
     description: The model that M(wonder.mesh.mesh_model) returns.

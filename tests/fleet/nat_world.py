@@ -12,8 +12,9 @@ import typing as t
 
 import yaml
 
-from ansible_collections.wonder.mesh.plugins.plugin_utils._paths import predict
+from ansible_collections.wonder.mesh.plugins.module_utils import _probe_mapping
 from fleet import nat, network, ready
+from tests.unit.probe.stun_servers import response
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,11 +42,6 @@ def topology_text() -> str:
     homes["home-full-cone-1"]["hosts"]["full-cone-too"] = {"groups": ["nodes"]}
     homes["home-lossy"] = {"nat": "easy", "loss": LOSS, "hosts": {"lossy": {"groups": ["nodes"]}}}
     return yaml.safe_dump({"domain": "wm.test", "public": public, "homes": homes}, sort_keys=False)
-
-
-def foretold(one: str, other: str) -> str:
-    """What the collection foretells for two homes."""
-    return predict(*({"home": home, "nat": kind} for home, kind in (("a", one), ("b", other))))
 
 
 class World:
@@ -97,6 +93,30 @@ class World:
                 if all(heard):
                     return "direct"
         return "relay"
+
+    def mappings(self, host: str) -> list[str]:
+        """What the probe measures there, while both addresses answer STUN."""
+        over, found = threading.Event(), list[str]()
+        servers = {place: self._at[place] for place in (self.servers[0], self.servers[2])}
+
+        def serve() -> None:
+            while not over.is_set():
+                for end in select.select(list(servers.values()), [], [], WAIT)[0]:
+                    packet, sender = end.recvfrom(2000)
+                    end.sendto(response(packet[8:20], port=sender[1]), sender)
+
+        def ask() -> None:
+            ready.enter(network.host_namespace(self._prefix, host))
+            asked = _probe_mapping.ask_all([{"address": address, "port": port} for address, port in servers])
+            found.extend(each["seen"] for each in asked)
+
+        serving, asking = threading.Thread(target=serve), threading.Thread(target=ask)
+        serving.start()
+        asking.start()
+        asking.join()
+        over.set()
+        serving.join()
+        return found
 
     def lost(self, host: str, *, inward: bool) -> float:
         """The share of packets that is lost on the way from that host to a server, or back."""

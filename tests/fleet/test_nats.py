@@ -11,6 +11,7 @@ import nat_world
 import pytest
 from nat_world import KINDS, LOSS, World
 
+from ansible_collections.wonder.mesh.plugins.plugin_utils._paths import kinds_behind, predict_kinds
 from fleet import leftovers, machine, network, topology
 from fleet.nat import KINDS as ROUTERS
 from fleet.state import prefix_of
@@ -50,6 +51,21 @@ def test_a_router_maps_an_inside_port_to_so_many_public_ones(world: World, kind:
     assert len(seen) == ports
 
 
+@pytest.mark.parametrize(
+    ("kind", "kinds"),
+    [
+        ("public", {"public", "easy", "full-cone"}),
+        ("easy", {"public", "easy", "full-cone"}),
+        ("full-cone", {"public", "easy", "full-cone"}),
+        ("hard", {"hard", "cgnat"}),
+        ("cgnat", {"hard", "cgnat"}),
+        ("udp-blocked", {"udp-blocked"}),
+    ],
+)
+def test_the_probe_tells_what_maps_alike_from_what_does_not(world: World, kind: str, kinds: set[str]) -> None:
+    assert kinds_behind(world.mappings(f"{kind}-1")) == kinds
+
+
 @pytest.mark.parametrize("kind", OPEN)
 def test_only_a_full_cone_lets_in_whom_nobody_asked(world: World, kind: str) -> None:
     with world.bound(f"{kind}-1") as inside:
@@ -82,9 +98,9 @@ def test_two_homes_of_a_kind_are_two_addresses_of_the_internet(world: World, kin
 
 
 @pytest.mark.parametrize(("one", "other"), [*itertools.product(KINDS, repeat=2)])
-def test_the_matrix_of_nats_is_as_foretold_for_packets_alone(world: World, one: str, other: str) -> None:
+def test_packets_alone_meet_as_foretold(world: World, one: str, other: str) -> None:
     """Both sides send to where a server saw the other, and to wherever something came from."""
-    assert world.meet(f"{one}-1", f"{other}-2") == nat_world.foretold(one, other)
+    assert world.meet(f"{one}-1", f"{other}-2") == predict_kinds(one, other)
 
 
 def test_two_hosts_of_a_full_cone_that_send_from_the_same_port_get_what_is_theirs(world: World) -> None:

@@ -20,6 +20,7 @@ from relay_world import (
     NODES,
     RELAYS,
     Client,
+    heard,
     homes,
     pins,
     policy_without,
@@ -153,11 +154,13 @@ def outlived(mesh: Fleet, client: Client) -> Iterator[Outlived]:
     others = [node for node in NODES if node != COORDINATOR]
     coordinator = mesh.host(COORDINATOR)
     boots = {name: run(mesh.host(name), BOOT).stdout for name in others}
-    # A node that starts takes its nearest relay, and while the coordinator is down nobody learns that it is another one
-    # than before. Here, relays have been stopped, so nodes may still be at the farther one.
+    # A relay has got a new certificate, and the coordinator was restarted with it. A node that has yet to hear of that
+    # would not reach that relay. And one whose home it was may take another, but tailscaled (1.102.5) remembers the old
+    # one, where it would be after a reboot, and nobody would find it; starting it mends that.
+    wait_until(BACK_SECONDS, lambda: heard(mesh))
     for name in NODES:
         run(mesh.host(name), "timeout 60 systemctl restart tailscaled.service")
-    wait_until(BACK_SECONDS, lambda: "" not in homes(mesh).values())
+    wait_until(BACK_SECONDS, lambda: "" not in homes(mesh, NODES).values())
     time.sleep(SETTLE_SECONDS)
     assert run(coordinator, "timeout 20 systemctl stop headscale.service").rc == 0
     try:
