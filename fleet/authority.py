@@ -37,8 +37,9 @@ class Authority:
         """The authority's own certificate as PEM."""
         return self._certificate.public_bytes(serialization.Encoding.PEM).decode()
 
-    def issue(self, names: Sequence[str | IPv4Address]) -> tuple[str, str]:
-        """A server's certificate for DNS names and addresses, and its key, both as PEM."""
+    def issue(self, names: Sequence[str | IPv4Address], client: bool = False) -> tuple[str, str]:
+        """A server's certificate for DNS names and addresses, or a client's, and its key, both as PEM."""
+        usage = ExtendedKeyUsageOID.CLIENT_AUTH if client else ExtendedKeyUsageOID.SERVER_AUTH
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, str(names[0])[:64])])
         others = [x509.IPAddress(name) if isinstance(name, IPv4Address) else x509.DNSName(name) for name in names]
@@ -47,7 +48,7 @@ class Authority:
             self._builder(subject, key.public_key())
             .add_extension(x509.SubjectAlternativeName(others), critical=False)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+            .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
             .add_extension(issuer_key, critical=False)
             .sign(self._key, hashes.SHA256())
         )

@@ -44,10 +44,31 @@ options:
     description: The URL of the ACME directory to ask instead of Caddy's own choice.
     type: str
     default: ""
+  acme_dns:
+    description:
+      - How to prove to the authority by DNS that a name is ours, instead of by an answer on this host, as in the
+        variable C(caddy_acme_dns) of the role C(caddy).
+    type: dict
+    default: {}
+  acme_secret:
+    description: The file on that host with the secret that O(acme_dns) needs, which only Caddy reads.
+    type: str
+    default: ""
+  acme_wildcards:
+    description: Names with a star, like C(*.apps.example.com), for each of which there is one certificate.
+    type: list
+    elements: str
+    default: []
   resolver:
     description: The DNS server that knows the names of the nodes, as an address or as address and port.
     type: str
     default: 100.100.100.100
+  handover:
+    description:
+      - Whether the program has the module of C(programs/caddy) by which a reload loses no request of a client that has
+        just connected. A Caddy from elsewhere does not.
+    type: bool
+    default: true
 """
 
 EXAMPLES = r"""
@@ -68,6 +89,7 @@ from collections.abc import Mapping, Sequence
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.wonder.mesh.plugins.plugin_utils import _caddy
+from ansible_collections.wonder.mesh.plugins.plugin_utils._caddy_tls import Acme
 from ansible_collections.wonder.mesh.plugins.plugin_utils._shape import ShapeError, check_model, host_of
 
 if t.TYPE_CHECKING:
@@ -80,7 +102,11 @@ def caddy_config(
     certificates: object = (),
     acme_email: str = "",
     acme_ca: str = "",
+    acme_dns: Mapping[str, t.Any] | None = None,
+    acme_secret: str = "",
+    acme_wildcards: Sequence[str] = (),
     resolver: str = _caddy.RESOLVER,
+    handover: bool = True,
 ) -> dict[str, t.Any]:
     try:
         mesh = check_model(model)
@@ -89,7 +115,8 @@ def caddy_config(
         files = _files(certificates)
     except ShapeError as exc:
         raise AnsibleFilterError(f"caddy_config: {exc}") from exc
-    return _caddy.configuration(mesh, host, files, {"email": acme_email, "ca": acme_ca}, resolver)
+    acme = Acme(acme_email, acme_ca, acme_dns or {}, acme_secret, acme_wildcards)
+    return _caddy.configuration(mesh, host, files, acme, resolver, handover)
 
 
 def _files(certificates: object) -> list[dict[str, str]]:

@@ -42,20 +42,30 @@ def listeners(model: Model, services: Iterable[Service]) -> dict[str, t.Any]:
             protocol, port = service["protocol"], service["public_port"] + offset
             server: dict[str, t.Any] = {
                 "listen": [f"{protocol}/:{port}"],
-                "routes": [{"handle": [_proxy(model, service, offset)]}],
+                "routes": [{**_allowed(service), "handle": [_proxy(model, service, offset)]}],
             }
             servers[f"{protocol}-{port}"] = {**server, **({"idle_timeout": UDP_IDLE} if protocol == "udp" else {})}
     return servers
 
 
-def passthrough(model: Model, services: Iterable[Service]) -> dict[str, t.Any]:
+def passthrough(model: Model, services: Iterable[Service]) -> list[dict[str, t.Any]]:
     """What the server of 443 does before TLS: names that are passed on leave it, all others go on to its own TLS."""
-    routes = [
-        {"match": [{"tls": {"sni": [service["host"]]}}], "handle": [_proxy(model, service)]}
-        for service in services
-        if service["protocol"] == "tls"
-    ]
-    return {"listener_wrappers": [{"wrapper": "layer4", "routes": routes}, {"wrapper": "tls"}]} if routes else {}
+    routes: list[dict[str, t.Any]] = []
+    for service in services:
+        if service["protocol"] == "tls":
+            name = {"tls": {"sni": [service["host"]]}}
+            allowed = _allowed(service).get("match", [{}])[0]
+            routes.append({"match": [{**allowed, **name}], "handle": [_proxy(model, service)]})
+            if allowed:
+                # Else it would go on to the server's own TLS.
+                routes.append({"match": [name], "handle": [{"handler": "close"}]})
+    return [{"wrapper": "layer4", "routes": routes}, {"wrapper": "tls"}] if routes else []
+
+
+def _allowed(service: Service) -> dict[str, t.Any]:
+    """The condition of a route that not everybody may take; a stream without a route ends."""
+    networks = service["access"]["allow"]
+    return {"match": [{"remote_ip": {"ranges": networks}}]} if networks else {}
 
 
 def _proxy(model: Model, service: Service, offset: int = 0) -> dict[str, t.Any]:

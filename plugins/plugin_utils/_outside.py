@@ -9,18 +9,25 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.wonder.mesh.plugins.plugin_utils._measured import OUTSIDE, Measured
-from ansible_collections.wonder.mesh.plugins.plugin_utils._outside_streams import judge_streams, replicas
+from ansible_collections.wonder.mesh.plugins.plugin_utils._outside_access import SERVED, expected
+from ansible_collections.wonder.mesh.plugins.plugin_utils._outside_streams import (
+    judge_streams,
+    new_entry,
+    replicas,
+    said,
+)
 from ansible_collections.wonder.mesh.plugins.plugin_utils._plan import (
     CONTROL_PATHS,
     CONTROL_PORTS,
     HEALTH_PATH,
+    places,
     public_ports,
-    service_url,
 )
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ansible_collections.wonder.mesh.plugins.plugin_utils._plan import Place
     from ansible_collections.wonder.mesh.plugins.plugin_utils._report import Report
     from ansible_collections.wonder.mesh.plugins.plugin_utils._types import Model, Service
 
@@ -32,7 +39,8 @@ def judge_outside(model: Model, stranger: Measured, nodes: Mapping[str, Measured
     _judge_ports(model, stranger, report)
     for service in model["services"]:
         if service["protocol"] == "http":
-            _judge_service(service, stranger, nodes, report)
+            for place in places(model, service):
+                _judge_service(model, service, place, stranger, nodes, report)
         else:
             judge_streams(model, service, stranger, nodes, report)
     if model["coordinator"]:
@@ -55,16 +63,23 @@ def _judge_ports(model: Model, stranger: Measured, report: Report) -> None:
             report.problem(f"{kind} {port} of {name} ({address}) does not answer {stranger.host}: {why}; {fix}")
 
 
-def _judge_service(service: Service, stranger: Measured, nodes: Mapping[str, Measured], report: Report) -> None:
-    url = service_url(service["host"], service["path"])
-    entry: dict[str, t.Any] = {
-        "name": service["name"], "url": url, "from": stranger.host, "status": None, "subject": None, "ok": None,
-    }  # fmt: skip
+def _judge_service(
+    model: Model, service: Service, place: Place, stranger: Measured, nodes: Mapping[str, Measured], report: Report
+) -> None:
+    entry, url = new_entry(service, place, stranger), said(place)
     report.add("services", entry)
     if stranger.missing:
         return
-    status, error = stranger.urls.get(url, (None, "it was not tried"))
-    entry.update(status=status, ok=status is not None and 200 <= status < 400)
+    status, error = stranger.urls.get((place.url, place.address), (None, "it was not tried"))
+    guarded = expected(model, service, stranger.host, status, error)
+    if guarded:
+        entry.update(status=status, ok=guarded.ok)
+        if guarded.ok is False:
+            report.problem(f"{url} answers {stranger.host} with {status}, {guarded.reason}")
+        elif guarded.ok is None:
+            report.not_measured(f"{url} from {stranger.host}: {guarded.reason}")
+        return
+    entry.update(status=status, ok=status in SERVED)
     if not entry["ok"]:
         found = f"status {status}" if status is not None else error or "no answer"
         if all(nodes[replica["node"]].missing == OUTSIDE for replica in service["replicas"]):
@@ -78,9 +93,9 @@ def _judge_service(service: Service, stranger: Measured, nodes: Mapping[str, Mea
 def _judge_control(model: Model, stranger: Measured, report: Report) -> None:
     """The API, its documentation and the metrics. They count as refused only if the control plane's health is seen."""
     coordinator = model["coordinator"]
-    healthy = stranger.urls.get(f"{model['server_url']}{HEALTH_PATH}", (None, ""))[0] == 200
+    healthy = stranger.urls.get((f"{model['server_url']}{HEALTH_PATH}", ""), (None, ""))[0] == 200
     for path in CONTROL_PATHS:
-        status, _ = stranger.urls.get(f"{model['server_url']}{path}", (None, ""))
+        status, _ = stranger.urls.get((f"{model['server_url']}{path}", ""), (None, ""))
         answer = None if status is None else status == 404
         detail = f"answers with status {status}"
         _control(f"control plane {path}", HTTPS_PORT, answer, detail, healthy, coordinator, stranger, report)

@@ -16,11 +16,13 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 
 from ansible_collections.wonder.mesh.plugins.plugin_utils._measured import OUTSIDE, Measured
-from ansible_collections.wonder.mesh.plugins.plugin_utils._plan import stream_urls
+from ansible_collections.wonder.mesh.plugins.plugin_utils._outside_access import shut_out
+from ansible_collections.wonder.mesh.plugins.plugin_utils._plan import WEB_PORT, places
 
 if t.TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from ansible_collections.wonder.mesh.plugins.plugin_utils._plan import Place
     from ansible_collections.wonder.mesh.plugins.plugin_utils._report import Report
     from ansible_collections.wonder.mesh.plugins.plugin_utils._types import Model, Service
 
@@ -29,13 +31,24 @@ def judge_streams(
     model: Model, service: Service, stranger: Measured, nodes: Mapping[str, Measured], report: Report
 ) -> None:
     """One entry for each place where the service is tried."""
-    for url in stream_urls(model, service):
-        entry: dict[str, t.Any] = {
-            "name": service["name"], "url": url, "from": stranger.host, "status": None, "subject": None, "ok": None,
-        }  # fmt: skip
+    for place in places(model, service):
+        entry = new_entry(service, place, stranger)
         report.add("services", entry)
         if not stranger.missing:
-            _judge(model, service, entry, stranger, nodes, report)
+            _judge(model, service, place, entry, stranger, nodes, report)
+
+
+def new_entry(service: Service, place: Place, stranger: Measured) -> dict[str, t.Any]:
+    """What the result has of a service at a place, before anything is known."""
+    return {
+        "name": service["name"], "url": place.url, **({"gateway": place.gateway} if place.gateway else {}),
+        "from": stranger.host, "status": None, "subject": None, "ok": None,
+    }  # fmt: skip
+
+
+def said(place: Place) -> str:
+    """The place for people."""
+    return f"{place.url} at {place.gateway}" if place.gateway else place.url
 
 
 def replicas(service: Service, nodes: Mapping[str, Measured]) -> str:
@@ -50,27 +63,37 @@ def replicas(service: Service, nodes: Mapping[str, Measured]) -> str:
 def _judge(
     model: Model,
     service: Service,
+    place: Place,
     entry: dict[str, t.Any],
     stranger: Measured,
     nodes: Mapping[str, Measured],
     report: Report,
 ) -> None:
-    url, who = entry["url"], stranger.host
+    url, who = said(place), stranger.host
     if service["protocol"] == "udp" and not service["health"]:
         report.not_measured(f"{url} from {who}: {service['name']} has no health, a text that it answers")
         return
-    is_open, certificate, error = stranger.streams.get(url, (False, "", "it was not tried"))
+    is_open, certificate, error = stranger.streams.get((place.url, place.address), (False, "", "it was not tried"))
     entry["subject"] = _subject(certificate)
-    if not is_open:
+    gateways = [place.gateway] if place.gateway else model["gateways"]
+    networks, out = ", ".join(service["access"]["allow"]), shut_out(model, service, who)
+    reached = any(stranger.ports.get((each, WEB_PORT, "tcp"), (False, ""))[0] for each in gateways)
+    if out and (is_open or reached):
+        entry["ok"] = not is_open
+        if is_open:
+            report.problem(f"{url} serves {who}, who is not among {networks}")
+    elif out is None and not is_open and reached:
+        report.not_measured(f"{url} from {who}: it may come from none of {networks}")
+    elif not is_open:
         if all(nodes[replica["node"]].missing == OUTSIDE for replica in service["replicas"]):
             # Whether they were ever set up is not for a limited run to say.
             report.warning(f"{url} does not serve {who}: {error or 'no answer'}; all its nodes are {OUTSIDE}")
             return
         entry["ok"] = False
         report.problem(f"{url} does not serve {who}: {error or 'no answer'} ({replicas(service, nodes)})")
-    elif service["protocol"] != "tcp" or _reached(model, service, nodes):
+    elif service["protocol"] != "tcp" or _reached(gateways, service, nodes):
         entry["ok"] = True
-    elif all(nodes[gateway].missing for gateway in model["gateways"]):
+    elif all(nodes[gateway].missing for gateway in gateways):
         report.not_measured(
             f"{url} from {who}: no gateway was measured, and only one knows whether it reaches the node"
         )
@@ -80,9 +103,9 @@ def _judge(
         report.problem(f"{url} does not serve {who}: {reason}")
 
 
-def _reached(model: Model, service: Service, nodes: Mapping[str, Measured]) -> bool:
-    """Whether a gateway reached a replica, by the mesh or because it is one itself."""
-    for gateway in model["gateways"]:
+def _reached(gateways: Sequence[str], service: Service, nodes: Mapping[str, Measured]) -> bool:
+    """Whether one of the gateways reached a replica, by the mesh or because it is one itself."""
+    for gateway in gateways:
         for replica in service["replicas"]:
             node, port = replica["node"], replica["port"]
             if node == gateway and nodes[gateway].answers.get(port):

@@ -10,21 +10,24 @@ import dataclasses
 import re
 import typing as t
 
+from ansible_collections.wonder.mesh.plugins.plugin_utils._service_access import HTTP_KEYS, STREAM_KEYS, read_access
 from ansible_collections.wonder.mesh.plugins.plugin_utils._types import SSH_PORT
-from ansible_collections.wonder.mesh.plugins.plugin_utils._values import dns_name, port_number
+from ansible_collections.wonder.mesh.plugins.plugin_utils._values import HIDDEN, dns_name, port_number
 
 if t.TYPE_CHECKING:
+    from ansible_collections.wonder.mesh.plugins.plugin_utils._types import Access
     from ansible_collections.wonder.mesh.plugins.plugin_utils._values import Problems
 
 VARIABLE = "mesh_services"
 COMMON = ("name", "port", "host", "protocol")
 # What an entry of each protocol may say besides.
 PROTOCOLS = {
-    "http": ("path", "health"),
-    "tls": ("proxy_protocol",),
-    "tcp": ("public_port", "proxy_protocol"),
-    "udp": ("public_port", "health"),
+    "http": ("path", "health", "certificate", *HTTP_KEYS),
+    "tls": ("proxy_protocol", *STREAM_KEYS),
+    "tcp": ("public_port", "proxy_protocol", *STREAM_KEYS),
+    "udp": ("public_port", "health", *STREAM_KEYS),
 }
+CERTIFICATES = ("auto", "internal")
 WEB_PORT = 443  # where http and tls are served
 RANGE_LENGTH = 1000  # each port is a listener of the gateway
 EXAMPLE = "{name: hello, port: 8000, host: hello.example.com}"
@@ -37,6 +40,7 @@ PATH = re.compile(r"/|(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)+/?", re.ASCII)
 HEALTH = re.compile(r"/(?!/)(?:[A-Za-z0-9._~/?=&+,;:@!-]|%[0-9A-Fa-f]{2})*", re.ASCII)
 TEXT = re.compile(r"[ -~]+", re.ASCII)
 RANGE = re.compile(r"(\d{1,5})-(\d{1,5})", re.ASCII)
+SECRET_KEY = re.compile(r"auth|pass|secret|token|user", re.IGNORECASE)  # the value of such a key is not shown
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,6 +57,8 @@ class Entry:
     public_port: int
     count: int
     proxy_protocol: bool
+    certificate: str  # one of CERTIFICATES; "" but for http
+    access: Access
 
     @property
     def place(self) -> tuple[str, str, str, int]:
@@ -98,8 +104,9 @@ def read_entry(node: str, where: str, item: t.Any, problems: Problems) -> Entry 
         return value
 
     name = text("name", None, NAME, "it is no name", "Use letters, digits, dots, dashes and underscores")
-    path = health = ""
+    path = health = certificate = ""
     if protocol == "http":
+        certificate = _certificate(node, f"{where}.certificate", item.get("certificate"), problems)
         path = text(
             "path", "/", PATH, "a path starts with / and is plain", "Write it like /blog, or leave it out", PATH_LENGTH
         )
@@ -119,10 +126,14 @@ def read_entry(node: str, where: str, item: t.Any, problems: Problems) -> Entry 
     if proxy_protocol is not None and not isinstance(proxy_protocol, bool):
         reason = "it is neither true nor false"
         problems.add(node, f"{where}.proxy_protocol", proxy_protocol, reason, "Use true or false")
+    access = read_access(node, where, item, problems)
     if len(problems.lines) > before:
         return None
     path = (path.rstrip("/") or "/") if protocol == "http" else ""
-    return Entry(node, name, protocol, host or "", path, health, port, public_port, count, proxy_protocol is True)
+    return Entry(
+        node, name, protocol, host or "", path, health, port, public_port, count, proxy_protocol is True, certificate,
+        access,
+    )  # fmt: skip
 
 
 def _check_keys(node: str, where: str, item: dict[t.Any, t.Any], protocol: str, problems: Problems) -> None:
@@ -130,11 +141,20 @@ def _check_keys(node: str, where: str, item: dict[t.Any, t.Any], protocol: str, 
     for key in sorted(set(item) - set(known), key=str):
         of_others = any(key in keys for keys in PROTOCOLS.values())
         reason = f"a service of protocol {protocol} has none" if of_others else "a service has no such key"
-        problems.add(node, f"{where}.{key}", item[key], reason, f"Use {', '.join(known)}")
+        found = HIDDEN if SECRET_KEY.search(str(key)) else item[key]
+        problems.add(node, f"{where}.{key}", found, reason, f"Use {', '.join(known)}")
     needed = ("name", "port", "host") if protocol in ("http", "tls") else ("name", "port")
     for key in needed:
         if item.get(key) is None:
             problems.add(node, f"{where}.{key}", None, f"a service needs a {key}", f"Write it as {EXAMPLE}")
+
+
+def _certificate(node: str, where: str, value: t.Any, problems: Problems) -> str:
+    if value is None or (isinstance(value, str) and value in CERTIFICATES):
+        return value or CERTIFICATES[0]
+    fix = f"Use {' or '.join(CERTIFICATES)}; files of certificates are in caddy_certificates of the gateway"
+    problems.add(node, where, value, "it is no choice", fix)
+    return ""
 
 
 def _ports(node: str, where: str, item: dict[t.Any, t.Any], protocol: str, problems: Problems) -> tuple[int, int, int]:

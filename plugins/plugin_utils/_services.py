@@ -19,7 +19,7 @@ from ansible_collections.wonder.mesh.plugins.plugin_utils._service_entry import 
     port_range,
     read_entry,
 )
-from ansible_collections.wonder.mesh.plugins.plugin_utils._values import inside
+from ansible_collections.wonder.mesh.plugins.plugin_utils._values import inside, shown
 
 if t.TYPE_CHECKING:
     from ansible_collections.wonder.mesh.plugins.plugin_utils._inventory import Inventory
@@ -72,17 +72,17 @@ def _of_node(node: str, value: t.Any, problems: Problems) -> list[Entry]:
     if not isinstance(value, list):
         problems.add(node, VARIABLE, value, "it must be a list", f"Write it as a list of {EXAMPLE}")
         return []
-    entries: list[Entry] = []
+    entries: dict[tuple[t.Any, ...], Entry] = {}
     for number, item in enumerate(value):
         entry = read_entry(node, f"{VARIABLE}[{number}]", item, problems)
         if entry is None:
             continue
-        if any((entry.name, entry.place) == (each.name, each.place) for each in entries):
+        if (entry.name, entry.place) in entries:
             fix = "Keep one of the two; replicas of a service are on different nodes"
             problems.add(node, f"{VARIABLE}[{number}]", entry.name, "this node has this service twice", fix)
             continue
-        entries.append(entry)
-    return entries
+        entries[entry.name, entry.place] = entry
+    return list(entries.values())
 
 
 def _check_host(entry: Entry, domain: str | None, server: str | None, problems: Problems) -> None:
@@ -107,6 +107,18 @@ def _check_names(entries: list[Entry], problems: Problems) -> None:
             reason = f"{other.node} has the tls service {other.name} under this name, which it gets whole"
             fix = "Give one of them another host"
             problems.add(entry.node, f"{VARIABLE}.{entry.name}.host", entry.host, reason, fix)
+    certified: dict[str, Entry] = {}
+    for entry in entries:
+        first = certified.setdefault(entry.host, entry) if entry.protocol == "http" else entry
+        for key, here, there in (
+            ("certificate", entry.certificate, first.certificate),
+            # A client shows its own before it says what it wants of the name.
+            ("client_certificates", entry.access["client_certificates"], first.access["client_certificates"]),
+        ):
+            if here != there:
+                reason = f"{first.node} has {there or 'none'} for {first.name} under the same name, {entry.host}"
+                fix = f"Give all services of a name the same {key}"
+                problems.add(entry.node, f"{VARIABLE}.{entry.name}.{key}", here or None, reason, fix)
 
 
 def _check_overlaps(entries: list[Entry], problems: Problems) -> None:
@@ -145,7 +157,8 @@ def _together(entries: list[Entry], labels: dict[str, str], domain: str | None, 
             entry.place,
             {"name": entry.name, "host": entry.host, "path": entry.path, "protocol": entry.protocol,
              "health": entry.health, "public_port": entry.public_port, "count": entry.count,
-             "proxy_protocol": entry.proxy_protocol, "replicas": []},
+             "proxy_protocol": entry.proxy_protocol, "certificate": entry.certificate, "access": entry.access,
+             "replicas": []},
         )  # fmt: skip
         dns = f"{labels.get(entry.node)}.{domain}"
         service["replicas"].append({"node": entry.node, "dns": dns, "port": entry.port})
@@ -171,3 +184,7 @@ def _check_replica(entry: Entry, first: Entry, where: str, problems: Problems) -
         if here != there:
             reason = f"the replica on {first.node} has {there or 'none'}"
             problems.add(entry.node, f"{where}.{key}", here, reason, fix)
+    mine, others = t.cast("dict[str, t.Any]", entry.access), t.cast("dict[str, t.Any]", first.access)
+    for key in sorted(key for key in mine if mine[key] != others[key]):
+        reason = f"the replica on {first.node} has {shown(others[key] or None)}"
+        problems.add(entry.node, f"{where}.{key}", mine[key] or None, reason, f"Give all replicas the same {key}")

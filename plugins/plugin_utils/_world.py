@@ -13,13 +13,15 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 
-from ansible_collections.wonder.mesh.plugins.plugin_utils._values import dns_name, ip_address, is_inner
+from ansible_collections.wonder.mesh.plugins.plugin_utils._acme import check_acme_files, covers
+from ansible_collections.wonder.mesh.plugins.plugin_utils._public_names import check_names, public_names
 
 if t.TYPE_CHECKING:
     import datetime
     from collections.abc import Callable, Collection, Sequence
 
     from ansible_collections.wonder.mesh.plugins.plugin_utils._inventory import Inventory
+    from ansible_collections.wonder.mesh.plugins.plugin_utils._types import Service
     from ansible_collections.wonder.mesh.plugins.plugin_utils._values import Problems
 
 VARIABLE = "caddy_certificates"
@@ -41,24 +43,53 @@ class World:
     now: datetime.datetime
 
 
-@dataclasses.dataclass(frozen=True)
-class Name:
-    """A public name, the host or group it must lead to, and the addresses of that; none if they are not known."""
+def look_outside(
+    inventory: Inventory,
+    coordinator: str | None,
+    server: str | None,
+    services: list[Service],
+    strict: bool,
+    world: World,
+    problems: Problems,
+) -> list[str]:
+    """Certificates and DNS. Returns the warnings.
 
-    name: str
-    where: str
-    variable: str
-    addresses: frozenset[str]
+    Where no public authority is asked for a name of HTTP, it may be one that only some machines know.
+    """
+    web = sorted({service["host"] for service in services if service["protocol"] == "http"})
+    internal = [service["host"] for service in services if service["certificate"] == "internal"]
+    gateways = inventory.groups["gateways"]
+    given = set(web)  # what all gateways have a file for
+    for host in dict.fromkeys([*([coordinator] if coordinator else []), *gateways]):
+        names = [server] if host == coordinator and server else []
+        names += web if host in gateways else []
+        found = check_certificates(inventory, host, names, internal, world, problems)
+        given = given & set(found) if host in gateways else given
+        check_acme_files(inventory, host, names, world, problems)
+    quiet = {*internal, *(given if gateways else ())}
+    served = {
+        service["host"]: f"{service['name']} in mesh_services"
+        for service in services
+        if service["host"] and not (service["protocol"] == "http" and service["host"] in quiet)
+    }
+    names_to_check, gateway_names = public_names(inventory, coordinator, served, problems)
+    return check_names(names_to_check, gateway_names, world, strict, problems)
 
 
-def check_certificates(inventory: Inventory, host: str, names: list[str], world: World, problems: Problems) -> None:
-    """names: what the host serves. A name that no certificate covers is left to Caddy's automatic HTTPS."""
+def check_certificates(
+    inventory: Inventory, host: str, names: list[str], internal: list[str], world: World, problems: Problems
+) -> list[str]:
+    """names: what the host serves, internal: those of them that are to have a certificate of its own authority.
+
+    Returns those that a file covers. All others are left to Caddy's automatic HTTPS.
+    """
     value = inventory.get(host, VARIABLE, problems)
     if value is None or value == []:
-        return
+        return []
     if not isinstance(value, list):
         problems.add(host, VARIABLE, value, "it must be a list", "Write it as a list of {certificate: FILE, key: FILE}")
-        return
+        return []
+    covered: set[str] = set()
     for number, item in enumerate(value):
         where = f"{VARIABLE}[{number}]"
         if (
@@ -69,11 +100,20 @@ def check_certificates(inventory: Inventory, host: str, names: list[str], world:
             fix = "Write it as {certificate: FILE, key: FILE}, both on the controller"
             problems.add(host, where, item, "it must name a certificate and its key, and nothing else", fix)
             continue
-        check_pair(host, where, item, names, world, problems)
+        patterns = check_pair(host, where, item, names, world, problems)
+        covered.update(name for name in names if any(covers(pattern, name) for pattern in patterns))
+        twice = sorted(set(internal).intersection(patterns))
+        if twice:
+            reason = f"{twice[0]} is to have one of the gateway's own authority, by mesh_services"
+            fix = "Make one without this name, or take certificate: internal away"
+            problems.add(host, f"{where}.certificate", item["certificate"], reason, fix)
+    return sorted(covered)
 
 
-def check_pair(host: str, where: str, item: dict[str, str], names: list[str], world: World, problems: Problems) -> None:
-    """item: the files of a certificate and its key; names: what it is for, names and addresses."""
+def check_pair(
+    host: str, where: str, item: dict[str, str], names: list[str], world: World, problems: Problems
+) -> list[str]:
+    """item: the files of a certificate and its key; names: what it must be for, one of them. Returns what it is for."""
 
     def wrong(kind: str, reason: str, fix: str) -> None:
         problems.add(host, f"{where}.{kind}", item[kind], reason, fix)
@@ -85,20 +125,20 @@ def check_pair(host: str, where: str, item: dict[str, str], names: list[str], wo
         except OSError as exc:
             wrong(kind, f"the file cannot be read: {exc.strerror or exc}", "Name a file that is on the controller")
     if "certificate" not in content:
-        return
+        return []
     try:
         certificate = x509.load_pem_x509_certificates(content["certificate"])[0]
         public_key = _der(certificate.public_key())
         covered = _names_in(certificate)
     except (ValueError, IndexError, UnsupportedAlgorithm):
         wrong("certificate", "the file holds no certificate in PEM", "Name the file of the certificate and its chain")
-        return
+        return []
     if certificate.not_valid_after_utc < world.now:
         wrong("certificate", f"it expired on {certificate.not_valid_after_utc:%Y-%m-%d}", "Renew it")
     if certificate.not_valid_before_utc > world.now:
         reason = f"it is not valid before {certificate.not_valid_before_utc:%Y-%m-%d %H:%M} UTC"
         wrong("certificate", reason, "Wait, or correct the controller's clock")
-    if names and not any(_covers(pattern, name) for pattern in covered for name in names):
+    if names and not any(covers(pattern, name) for pattern in covered for name in names):
         reason = f"it is for {', '.join(covered) or 'no name'}, and none of that is served here"
         wrong("certificate", reason, f"Name a certificate for {', '.join(names)}, or remove it")
     if "key" in content:
@@ -106,11 +146,12 @@ def check_pair(host: str, where: str, item: dict[str, str], names: list[str], wo
             own_key = _der(serialization.load_pem_private_key(content["key"], None).public_key())
         except (ValueError, TypeError, UnsupportedAlgorithm):
             wrong("key", "the file holds no private key in PEM without a password", "Name the file of the key")
-            return
+            return covered
         if own_key != public_key:
             wrong(
                 "key", f"it is not the key of {item['certificate']}", "Name the key that the certificate was made for"
             )
+    return covered
 
 
 def _der(key: t.Any) -> bytes:
@@ -126,78 +167,3 @@ def _names_in(certificate: x509.Certificate) -> list[str]:
         return []
     names = [name.lower() for name in extension.value.get_values_for_type(x509.DNSName)]
     return names + [str(address) for address in extension.value.get_values_for_type(x509.IPAddress)]
-
-
-def _covers(pattern: str, name: str) -> bool:
-    if pattern.startswith("*."):
-        return name.partition(".")[2] == pattern[2:]
-    return pattern == name
-
-
-def public_names(
-    inventory: Inventory, coordinator: str | None, services: dict[str, str], problems: Problems
-) -> tuple[list[Name], list[str]]:
-    """The names to check, and those whose addresses must be looked up for it. services: host name -> variable."""
-    gateways = inventory.groups["gateways"]
-    names = []
-    for host in dict.fromkeys([*([coordinator] if coordinator else []), *gateways]):
-        name = dns_name(inventory.get(host, "mesh_public_address", problems))
-        if name is not None:
-            known = frozenset(_outer(inventory.get(host, "ansible_host", problems)))
-            names.append(Name(name, host, "mesh_public_address", known))
-    named = [dns_name(inventory.get(host, "mesh_public_address", problems)) for host in gateways]
-    literal = {
-        str(address)
-        for host in gateways
-        if (address := ip_address(inventory.get(host, "mesh_public_address", problems))) is not None
-    }
-    for name, variable in services.items():
-        names.append(Name(name, "group gateways", variable, frozenset(literal)))
-    return names, [name for name in named if name is not None]
-
-
-def check_names(names: list[Name], gateways: list[str], world: World, strict: bool, problems: Problems) -> list[str]:
-    """gateways: the gateways' own names, to which a service's name may lead as well. Returns the warnings."""
-    if not names:
-        return []
-    found = world.resolve(sorted({*(each.name for each in names), *gateways}))
-    records = []
-    for each in names:
-        right = set(each.addresses)
-        if each.where == "group gateways":
-            right.update(address for name in gateways for address in found.get(name, []))
-        seen = found.get(each.name, [])
-        if seen and (not right or _leads_to(seen, right)):
-            continue
-        record = _record(each, right, gateways)
-        records.append(record)
-        if strict:
-            what = f"leads to {', '.join(seen)}" if seen else "does not resolve"
-            aim = f", not to {', '.join(sorted(right))}" if seen else ""
-            fix = f'Make the DNS record "{record}", or set mesh_dns_check: warn where no DNS is expected'
-            problems.add(each.where, each.variable, each.name, f"seen from the controller it {what}{aim}", fix)
-    if strict or not records:
-        return []
-    listed = "; ".join(dict.fromkeys(records))
-    return [f"Seen from the controller these names do not lead to their hosts. The DNS records to make: {listed}"]
-
-
-def _leads_to(seen: list[str], right: set[str]) -> bool:
-    """Each address of a family that is known must be a right one; of another family nothing is known."""
-    families = {":" in address for address in right}
-    judged = [address for address in seen if (":" in address) in families]
-    return bool(judged) and all(address in right for address in judged)
-
-
-def _outer(value: object) -> list[str]:
-    address = ip_address(value)
-    # An inner address says nothing about a public name.
-    return [] if address is None or is_inner(value) else [str(address)]
-
-
-def _record(each: Name, right: set[str], gateways: list[str]) -> str:
-    if right:
-        return "; ".join(f"{each.name}. {'AAAA' if ':' in address else 'A'} {address}" for address in sorted(right))
-    if each.where == "group gateways" and gateways:
-        return f"{each.name}. CNAME {gateways[0]}."
-    return f"{each.name}. A <public address of {each.where}>"

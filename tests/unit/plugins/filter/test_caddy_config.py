@@ -96,6 +96,12 @@ def test_plain_http_answers_captive_checks_and_redirects_the_rest() -> None:
     assert [route["handle"][0]["status_code"] for route in routes(caddy_config(model(), "edge"), "http")] == [308, 404]
 
 
+def test_a_reload_hands_over_who_has_just_connected_if_the_program_can() -> None:
+    servers = caddy_config(model(), "edge")["apps"]["http"]["servers"]
+    assert all(server["listener_wrappers"] == [{"wrapper": "handover"}] for server in servers.values())
+    assert "handover" not in json.dumps(caddy_config(model(), "edge", handover=False))
+
+
 def test_the_admin_socket_is_no_port() -> None:
     assert caddy_config(model(), "edge")["admin"]["listen"] == "unix//run/caddy/admin.sock"
 

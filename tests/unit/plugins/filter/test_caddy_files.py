@@ -21,6 +21,7 @@ def test_a_pair_becomes_two_files_of_which_the_key_is_secret() -> None:
             {"path": "/etc/caddy/certificates/1.key", "source": "certs/hub.key", "secret": True, **COMMON},
         ],
         "certificates": [{"certificate": "/etc/caddy/certificates/1.crt", "key": "/etc/caddy/certificates/1.key"}],
+        "secret": "",
     }
     assert before == PAIR
 
@@ -31,7 +32,7 @@ def test_pairs_are_numbered() -> None:
 
 
 def test_none_are_none() -> None:
-    assert caddy_files([], "/c") == {"files": [], "certificates": []}
+    assert caddy_files([], "/c") == {"files": [], "certificates": [], "secret": ""}
 
 
 @pytest.mark.parametrize("wrong", [{"certificate": "a"}, {"key": "a"}, "a", None])

@@ -23,7 +23,8 @@ def config(**services: list[dict[str, t.Any]]) -> dict[str, t.Any]:
 
 def test_a_mesh_of_http_alone_has_no_layer_4() -> None:
     apps = config()
-    assert (set(apps), "listener_wrappers" in apps["http"]["servers"]["https"]) == ({"http", "tls"}, False)
+    wrappers = [each["wrapper"] for each in apps["http"]["servers"]["https"]["listener_wrappers"]]
+    assert (set(apps), wrappers) == ({"http", "tls"}, ["handover"])
 
 
 def test_a_tcp_service_has_a_listener_that_leads_to_its_node() -> None:
@@ -46,8 +47,8 @@ def test_each_port_of_a_range_leads_to_its_own() -> None:
 
 def test_a_name_that_is_passed_on_leaves_before_tls() -> None:
     https = config(nas=[GIT])["http"]["servers"]["https"]
-    layer4, tls = https["listener_wrappers"]
-    assert tls == {"wrapper": "tls"}
+    early, layer4, *after = https["listener_wrappers"]
+    assert (early, after) == ({"wrapper": "handover", "early": True}, [{"wrapper": "tls"}, {"wrapper": "handover"}])
     assert layer4["routes"][0]["match"] == [{"tls": {"sni": ["git.example.com"]}}]
     assert layer4["routes"][0]["handle"][0] == {
         "handler": "proxy",
@@ -78,7 +79,7 @@ def test_who_is_no_gateway_listens_for_no_service() -> None:
 
 def test_a_client_cannot_say_who_it_is() -> None:
     route = config()["http"]["servers"]["https"]["routes"][0]
-    headers = route["handle"][0]["headers"]["request"]
+    headers = route["handle"][0]["request"]
     assert headers["set"] == {"X-Real-Ip": ["{http.request.remote.host}"]}
     assert {"Forwarded", "True-Client-IP", "CF-Connecting-IP"} <= set(headers["delete"])
     assert "trusted_proxies" not in str(config())

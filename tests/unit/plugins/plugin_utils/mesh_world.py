@@ -98,8 +98,8 @@ def measure_one(mesh: Model, name: str, wide_open: bool = False) -> dict[str, t.
         "peers": [
             {
                 "name": peer["name"], "address": "100.64.0.9", "carried": True, "sent": 1048576, "received": 1048576,
-                "latency_ms": 3.25, "path": predict(mesh["hosts"][name], mesh["hosts"][peer["name"]]), "endpoint": "",
-                "error": "",
+                "latency_ms": 3.25, "path": predict(mesh["hosts"][name], mesh["hosts"][peer["name"]], {}),
+                "endpoint": "", "error": "",
             }
             for peer in wanted["peers"]
         ],
@@ -116,6 +116,7 @@ def measure_one(mesh: Model, name: str, wide_open: bool = False) -> dict[str, t.
         ],
         "ports": [{**each, "open": each["port"] not in (8080, 9090), "error": ""} for each in wanted["ports"]],
         "streams": [{**each, "open": True, "certificate": "", "error": ""} for each in wanted["streams"]],
+        "mappings": [{**each, "seen": "", "error": ""} for each in wanted["stun"]],
     }  # fmt: skip
 
 

@@ -118,9 +118,9 @@ def test_a_gateway_may_reach_what_is_published_and_no_more() -> None:
 
 def test_a_stranger_tries_each_where_people_do() -> None:
     assert plan(model(**nas(DB, GAME, GIT)), "stranger")["streams"] == [
-        {"name": "db", "url": "tcp://203.0.113.11:5432", "send": ""},
-        {"name": "game", "url": "udp://203.0.113.11:9999", "send": "ping"},
-        {"name": "git", "url": "tls://git.example.com:443", "send": ""},
+        {"name": "db", "url": "tcp://203.0.113.11:5432", "address": "", "send": ""},
+        {"name": "game", "url": "udp://203.0.113.11:9999", "address": "", "send": "ping"},
+        {"name": "git", "url": "tls://git.example.com:443", "address": "", "send": ""},
     ]
     assert plan(model(**nas(DB)), "nas")["streams"] == []
 

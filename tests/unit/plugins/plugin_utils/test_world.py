@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import functools
 import typing as t
@@ -11,7 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.unit.plugins.plugin_utils.mesh_world import NOW, RECORDS, build, model, read_file, world
+from tests.unit.plugins.plugin_utils.mesh_world import HELLO, NOW, RECORDS, build, model, read_file, world
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable
@@ -109,6 +110,19 @@ def test_a_wrong_certificate_is_refused(name: str) -> None:
         raise AssertionError(found.problems[0])
 
 
+def test_a_name_cannot_have_both_a_file_and_the_gateway_s_own_authority() -> None:
+    hosts: dict[str, dict[str, t.Any]] = {name: {"mesh_services": []} for name in ("mini-1", "mini-2")}
+    service = {"name": "hello", "port": 8000, "host": "hello.example.com", "certificate": "internal"}
+    hosts |= {"nas": {"mesh_services": [service]}, "edge": {"caddy_certificates": [{"certificate": "c", "key": "k"}]}}
+
+    def problems(name: str) -> list[str]:
+        return build(hosts=hosts, around=world(RECORDS, files(c=certificate(name), k=pem(key(1))))).problems
+
+    assert problems("*.example.com") == []
+    (line,) = problems("hello.example.com")
+    assert line.startswith('edge: caddy_certificates[0].certificate: found "c": hello.example.com is to have one of')
+
+
 def test_a_name_without_a_certificate_is_left_to_automatic_https() -> None:
     services = [{"name": name, "port": 8000, "host": f"{name}.example.com"} for name in ("hello", "other")]
     model(
@@ -128,3 +142,26 @@ def test_a_gateway_without_services_may_have_any_certificate() -> None:
     hosts: dict[str, dict[str, t.Any]] = {name: {"mesh_services": []} for name in ("mini-1", "mini-2")}
     hosts["edge"] = {"caddy_certificates": [{"certificate": "cert", "key": "key"}]}
     model(hosts=hosts, around=world(RECORDS, files(cert=certificate("a.example.com"), key=pem(key(1)))))
+
+
+def names_looked_up(**changes: t.Any) -> set[str]:
+    """The names that DNS is asked for."""
+    around = changes.pop("around", world())
+    asked: set[str] = set()
+
+    def resolve(names: t.Any) -> dict[str, list[str]]:
+        asked.update(names)
+        return dict(around.resolve(names))
+
+    assert build(**changes, around=dataclasses.replace(around, resolve=resolve)).problems == []
+    return asked
+
+
+def test_the_name_of_a_service_is_looked_up_only_where_a_public_authority_is_asked() -> None:
+    assert "hello.example.com" in names_looked_up()
+    internal = {name: {"mesh_services": [{**HELLO, "certificate": "internal"}]} for name in ("mini-1", "mini-2")}
+    assert "hello.example.com" not in names_looked_up(hosts=internal)
+    pair = {"caddy_certificates": [{"certificate": "c", "key": "k"}]}
+    content = {"c": certificate("hello.example.com"), "k": pem(key(1))}
+    given = names_looked_up(hosts={"edge": pair}, around=world(read=content.__getitem__))
+    assert given == {"hub.example.com"}
