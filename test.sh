@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# All tests, or some parts of them:  ./test.sh [lint|unit|newest|fleet|programs|fault|molecule|bench]...
+# All tests, or some parts of them:  ./test.sh [lint|unit|newest|fleet|programs|lima|fault|molecule|bench]...
 # It installs what it needs, runs every part even when one before it failed, and says at the end which did.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -25,8 +25,10 @@ side_by_side() { # ARGUMENTS [-- ARGUMENTS]...: runs of pytest at once; what one
         fi
     done
     for each in "${!runs[@]}"; do
-        tail -n +1 --follow --quiet --pid="${runs[$each]}" "${logs[$each]}"
-        wait "${runs[$each]}" || status=1
+        tail -n +1 --follow --quiet --pid="${runs[$each]}" "${logs[$each]}" || true # Ctrl-C ends it before its run
+        until wait "${runs[$each]}"; do
+            kill -0 "${runs[$each]}" 2>/dev/null || { status=1 && break; }
+        done
         rm "${logs[$each]}"
     done
     return $status
@@ -45,15 +47,21 @@ newest() { # what depends on Ansible once more, with the newest ansible-core on 
     tests/lint.sh ansible_lint mypy_strict antsibull_docs installed_collection validate_modules && halves tests/unit/plugins
 }
 fleet() { # one world or two per process: their hosts are idle most of the time
-    local one_vps=(tests/fleet/test_{one_vps,removal,runner}.py) wireguard=(tests/fleet/test_wireguard*.py)
-    mesh_packages fleet && side_by_side tests/fleet "${one_vps[@]/#/--ignore=}" "${wireguard[@]/#/--ignore=}" \
-        --ignore=tests/fleet/test_relays.py -- "${one_vps[@]}" -- "${wireguard[@]}"
+    local one_vps=(tests/fleet/test_{distributed,one_vps,removal,runner}.py) wireguard=(tests/fleet/test_wireguard*.py)
+    local nats=(tests/fleet/test_{matrix,nats}.py)
+    local elsewhere=("${one_vps[@]}" "${wireguard[@]}" "${nats[@]}" tests/fleet/test_relays.py) # relays: in the part fault
+    mesh_packages fleet && mesh_packages dns && side_by_side tests/fleet "${elsewhere[@]/#/--ignore=}" -- "${one_vps[@]}" \
+        -- "${wireguard[@]}" -- "${nats[@]}"
 }
 programs() { # what is built for another architecture runs there, and a new version takes over from an old one
     mesh_packages fleet && mesh_packages programs && pytest tests/programs
 }
+lima() { # the provider lima with Lima itself: two virtual machines, emulated, as a person who is not root makes them
+    mesh_packages fleet && mesh_packages lima && tools/programs.py && PYTHONPATH=collections python -m tests.lima.image &&
+        tests/lima/person pytest tests/lima
+}
 fault() { # a seeded tenth of all cases; WONDER_MESH_FAULT_SHARE=1 runs them all, and WONDER_MESH_FAULT_SEED chooses others
-    local elsewhere=(tests/fault/test_{kills,mutations,tunnel,wireguard_trial}.py) # on hosts of their own; the others share some
+    local elsewhere=(tests/fault/test_{killed_programs,kills,mutations,tunnel,wireguard_kills,wireguard_trial}.py) # on hosts of their own; the others share some
     mesh_packages fleet && side_by_side tests/fault "${elsewhere[@]/#/--ignore=}" -- "${elsewhere[@]}" \
         -- tests/fleet/test_relays.py
 }
@@ -67,8 +75,8 @@ bench() {
 wanted=("$@")
 [ $# -gt 0 ] || wanted=("${PARTS[@]}")
 for part in "${wanted[@]}"; do
-    [[ $part =~ ^(lint|unit|newest|fleet|programs|fault|molecule|bench)$ ]] || {
-        echo "test.sh: there is no part '$part'. Usage: ./test.sh [lint|unit|newest|fleet|programs|fault|molecule|bench]..." >&2
+    [[ $part =~ ^(lint|unit|newest|fleet|programs|lima|fault|molecule|bench)$ ]] || {
+        echo "test.sh: there is no part '$part'. Usage: ./test.sh [lint|unit|newest|fleet|programs|lima|fault|molecule|bench]..." >&2
         exit 2
     }
 done
@@ -81,8 +89,12 @@ for name in "${!ANSIBLE_@}"; do
     unset "$name" # the settings of the person at the keyboard are not under test
 done
 
+# Ctrl-C reaches every run of pytest as well (see tests/conftest.py), which takes its hosts down. This waits for that.
+stopped=''
+trap 'stopped=yes' INT
 table='' passed=0 failed=0
 for part in "${wanted[@]}"; do
+    [ -z "$stopped" ] || break
     printf '\n== %s ==\n' "$part"
     started=$SECONDS
     if "$part"; then
@@ -96,4 +108,5 @@ for part in "${wanted[@]}"; do
 done
 
 printf '\n%sparts: %d passed, %d failed\n' "$table" "$passed" "$failed"
+[ -z "$stopped" ] || exit 130
 [ "$failed" = 0 ]

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: MIT
 """A page that names its node, or an echo of what it is sent: page.py NAME ADDRESS KIND:PORT... (runs on hosts).
 
-http and tls serve the page, tls with a certificate made for this node at each start. tcp says the node's name and then
-echoes, udp puts the name before what came.
+http and tls serve the page, or echo as a WebSocket, tls with a certificate made for this node at each start, and any in
+both ways. tcp says the node's name and then echoes, udp puts the name before what came.
 """
 
+import base64
+import hashlib
 import http.server
+import socket
 import socketserver
 import ssl
 import subprocess
@@ -15,6 +18,8 @@ import threading
 
 NAME, ADDRESS, KINDS = sys.argv[1], sys.argv[2], [each.split(":") for each in sys.argv[3:]]
 PAGE = f"<!doctype html>\n<title>{NAME}</title>\n<p>This page is served by {NAME}.</p>\n".encode()
+WEBSOCKET = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455
+HELLO = b"\x16"  # the type of TLS's first record
 CERTIFICATE = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -keyout {0} -out {0} -subj"
 
 
@@ -24,6 +29,9 @@ class Page(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
+        if self.headers.get("Upgrade", "").lower() == "websocket":
+            self._echo()
+            return
         self.send_response(200)
         self.send_header("Content-Type", "text/html; charset=utf-8")
         self.send_header("Content-Length", str(len(PAGE)))
@@ -33,6 +41,19 @@ class Page(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         if self.command == "GET":
             self.wfile.write(PAGE)
+
+    def _echo(self) -> None:
+        """A WebSocket that gives each frame back as it came."""
+        key = self.headers.get("Sec-WebSocket-Key", "").encode() + WEBSOCKET
+        self.send_response(101)
+        for name, value in (("Upgrade", "websocket"), ("Connection", "Upgrade")):
+            self.send_header(name, value)
+        accept = base64.b64encode(hashlib.sha1(key, usedforsecurity=False).digest()).decode()
+        self.send_header("Sec-WebSocket-Accept", accept)
+        self.end_headers()
+        while said := self.connection.recv(65536):
+            self.connection.sendall(said)
+        self.close_connection = True
 
     do_HEAD = do_GET
 
@@ -64,6 +85,23 @@ class Pages(http.server.ThreadingHTTPServer):
         self.server_name, self.server_port = NAME, self.server_address[1]
 
 
+class Any(Pages):
+    """With TLS for those who begin like that."""
+
+    def __init__(self, where: tuple[str, int]) -> None:
+        self._context = own_certificate()
+        super().__init__(where, Page)
+
+    def finish_request(
+        self, request: socket.socket | tuple[bytes, socket.socket], client_address: tuple[str, int] | str
+    ) -> None:
+        if isinstance(request, socket.socket):
+            request.settimeout(10)
+            if request.recv(1, socket.MSG_PEEK) == HELLO:
+                request = self._context.wrap_socket(request, server_side=True)
+        super().finish_request(request, client_address)
+
+
 def own_certificate() -> ssl.SSLContext:
     with tempfile.NamedTemporaryFile(suffix=".pem") as file:
         subprocess.run(
@@ -80,6 +118,8 @@ def server(kind: str, port: int) -> socketserver.BaseServer:
         return Streams(where, Stream)
     if kind == "udp":
         return socketserver.UDPServer(where, Packet)
+    if kind == "any":
+        return Any(where)
     pages = Pages(where, Page)
     if kind == "tls":
         pages.socket = own_certificate().wrap_socket(pages.socket, server_side=True)

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import os
-import pathlib
 import typing as t
 
 from ansible.errors import AnsibleActionFail
@@ -13,6 +12,7 @@ from ansible.template import trust_as_template
 
 from ansible_collections.wonder.mesh.plugins.module_utils._wanted import ARGUMENTS, UNITS, wanted
 from ansible_collections.wonder.mesh.plugins.plugin_utils import _reading
+from ansible_collections.wonder.mesh.plugins.plugin_utils._controller_file import read_local
 from ansible_collections.wonder.mesh.plugins.plugin_utils._sending import SendingAction
 from ansible_collections.wonder.mesh.plugins.plugin_utils._values import plain
 
@@ -63,11 +63,11 @@ class ActionModule(SendingAction):
         return str(self._templar.template(text, preserve_trailing_newlines=True, overrides={"trim_blocks": True}))
 
     def _read(self, source: str) -> bytes:
-        path = self._loader.path_dwim(source)
         try:
-            return pathlib.Path(path).read_bytes()
+            return read_local(self._loader, source)
         except OSError as exc:
-            raise AnsibleActionFail(f"daemon: {source} cannot be read on the controller: {exc.strerror}") from exc
+            reason = exc.strerror or exc
+            raise AnsibleActionFail(f"daemon: {source} cannot be read on the controller: {reason}") from exc
 
     def _known(self, arguments: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any] | None:
         """What the module would say of a daemon that is known to be as wanted."""

@@ -4,12 +4,16 @@
 
 from __future__ import annotations
 
+import gc
 import typing as t
 
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.wonder.mesh.plugins.plugin_utils import _direct, _reading
 
+# All this is done once, before Ansible forks for each host. A fork that comes to collect garbage looks through all that
+# it has inherited, which takes longer than anything of ours; the documentation of gc.freeze names this case.
+gc.freeze()
 # Two, so that no host gets the code of a backend that it has not.
 MODULES = {False: "mesh_host_info", True: "wireguard_host_info"}
 PROGRAMS = {False: _direct.program("_host_info"), True: _direct.program("_wireguard_host_info")}
@@ -22,18 +26,8 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         _validation, arguments = self.validate_argument_spec({"interface": {"type": "str", "default": ""}})
         variables, wireguard = task_vars or {}, bool(arguments["interface"])
-        answer = _direct.ask(self, PROGRAMS[wireguard], arguments, variables)
-        if answer is None:
-            answer = self._ask_module(f"wonder.mesh.{MODULES[wireguard]}", arguments if wireguard else {}, variables)
+        module = f"wonder.mesh.{MODULES[wireguard]}"
+        answer = _direct.ask(self, PROGRAMS[wireguard], module, arguments if wireguard else {}, variables)
         if not answer.get("failed"):
             _reading.keep(_reading.host_of(self, variables), answer)
-        return answer
-
-    def _ask_module(self, name: str, arguments: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
-        try:
-            answer: dict[str, t.Any] = self._execute_module(
-                module_name=name, module_args=arguments, task_vars=variables
-            )
-        finally:
-            self._remove_tmp_path(self._connection._shell.tmpdir)
         return answer

@@ -11,9 +11,9 @@ import threading
 import time
 import typing as t
 
-from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.wonder.mesh.plugins.plugin_utils._controller_file import read_local
 from ansible_collections.wonder.mesh.plugins.plugin_utils._gather import gather, refusal
 from ansible_collections.wonder.mesh.plugins.plugin_utils._model import build_model
 from ansible_collections.wonder.mesh.plugins.plugin_utils._programs import find
@@ -62,17 +62,7 @@ class ActionModule(ActionBase):
         return result | {"model": outcome.model, "ansible_facts": {"mesh": outcome.model}}
 
     def _read_file(self, path: str) -> bytes:
-        """A file on the controller, by the playbook's directory; a vaulted one is decrypted. Raises OSError."""
-        try:
-            real = self._loader.path_dwim(os.path.expanduser(path))
-            if os.path.exists(real) and not os.path.isdir(real) and not os.path.isfile(real):
-                raise OSError("it is no file that has an end")
-            with open(real, "rb") as stream:  # get_real_file says less well what is wrong with a file
-                stream.read(1)
-            with open(self._loader.get_real_file(real), "rb") as stream:
-                return stream.read()
-        except (AnsibleError, ValueError) as exc:  # a vault without its password, a path with a zero byte
-            raise OSError(str(exc)) from exc
+        return read_local(self._loader, path)
 
     def _why_unwritable(self, path: str) -> str:
         """Why no file can be written there, on the controller; "" if one can."""

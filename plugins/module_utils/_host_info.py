@@ -14,11 +14,11 @@ import typing as t
 from ansible_collections.wonder.mesh.plugins.module_utils._derp import certificates, published
 from ansible_collections.wonder.mesh.plugins.module_utils._headscale import (
     CONNECTION,
+    NODES,
     Headscale,
     HeadscaleError,
     current_policy,
 )
-from ansible_collections.wonder.mesh.plugins.module_utils._headscale_nodes import PATH as NODES
 from ansible_collections.wonder.mesh.plugins.module_utils._intact import intact_daemons
 from ansible_collections.wonder.mesh.plugins.module_utils._node import ARGUMENTS as NODE
 from ansible_collections.wonder.mesh.plugins.module_utils._systemd import Systemd

@@ -12,6 +12,7 @@ import time
 import typing as t
 
 from ansible_collections.wonder.mesh.plugins.module_utils._probe_dial import Dialer, DialError, split_address
+from ansible_collections.wonder.mesh.plugins.module_utils._probe_mapping import ask_all, unasked
 from ansible_collections.wonder.mesh.plugins.module_utils._probe_peer import (
     DIAL_SECONDS,
     PeerProbe,
@@ -34,6 +35,37 @@ LAST_WORDS_SECONDS = 0.5  # what threads get beyond the deadline to say that it 
 
 class PlanError(Exception):
     """The arguments contradict each other; the text says which and how to mend them."""
+
+
+def _items(**options: object) -> dict[str, object]:
+    return {"type": "list", "elements": "dict", "default": [], "options": options}
+
+
+TEXT = {"type": "str", "required": True}
+OWN_TEXT = {"type": "str", "default": ""}
+NUMBER = {"type": "int", "required": True}
+# Of the module mesh_probe.
+ARGUMENTS: dict[str, t.Any] = {
+    "port": {"type": "int", "default": 7733},
+    "member": {"type": "bool", "default": False},
+    "tailscale": {"type": "path", "default": "/usr/local/bin/tailscale"},
+    "socket": {"type": "path", "default": "/run/tailscale/tailscaled.sock"},
+    "socks": {"type": "str", "default": ""},
+    "interface": {"type": "str", "default": ""},
+    "peers": _items(name=TEXT, dns=TEXT, address=OWN_TEXT),
+    "connections": _items(to=TEXT, port=NUMBER),
+    "answers": {"type": "list", "elements": "int", "default": []},
+    "urls": _items(name=TEXT, url=TEXT, private={"type": "bool", "default": False}, address=OWN_TEXT),
+    "ports": _items(
+        name=TEXT,
+        address=TEXT,
+        port=NUMBER,
+        protocol={"type": "str", "choices": ["stun", "tcp"], "default": "tcp"},
+    ),
+    "streams": _items(name=TEXT, url=TEXT, send=OWN_TEXT, address=OWN_TEXT),
+    "stun": _items(address=TEXT, port=NUMBER),
+    "relay_after": {"type": "int", "default": 10},
+}
 
 
 class Job:
@@ -86,6 +118,11 @@ def check_plan(plan: dict[str, t.Any]) -> None:
             raise PlanError(f"connections names {item['to']!r}, which is not in peers: add it there too")
 
 
+def answer(run_command: RunCommand, plan: dict[str, t.Any]) -> dict[str, t.Any]:
+    """What the module mesh_probe returns. Raises PlanError."""
+    return {"changed": False, **measure(plan, run_command)}
+
+
 def measure(plan: dict[str, t.Any], run_command: RunCommand) -> Result:
     """The module's result for its arguments, at the latest GRACE_SECONDS after ``relay_after``; raises PlanError."""
     check_plan(plan)
@@ -113,20 +150,30 @@ def measure(plan: dict[str, t.Any], run_command: RunCommand) -> Result:
             for port in plan["answers"]
         ],
         "urls": [
-            Job(bind(fetch, **item), bind(dict, item, status=None, location="", ms=URL_SECONDS * 1000))
+            Job(
+                bind(fetch, **item),
+                bind(dict, _place(item), status=None, location="", ms=URL_SECONDS * 1000),
+            )
             for item in plan["urls"]
         ],
         "ports": [Job(bind(probe_port, **item), bind(dict, item, open=False)) for item in plan["ports"]],
         "streams": [
-            Job(bind(probe_stream, **item), bind(dict, name=item["name"], url=item["url"], open=False, certificate=""))
+            Job(bind(probe_stream, **item), bind(dict, _place(item), open=False, certificate=""))
             for item in plan["streams"]
         ],
     }
+    servers = plan["stun"]
+    mappings = Job(lambda: {"items": ask_all(servers)}, lambda: {"items": unasked(servers)})
     until = times.end + LAST_WORDS_SECONDS
     result: Result = {kind: [job.result(until) for job in each] for kind, each in jobs.items()}
+    result["mappings"] = mappings.result(until)["items"]
     result["node"], result["node_error"] = _node(feed, times) if plan["member"] else (None, "")
     feed.stop()
     return result
+
+
+def _place(item: dict[str, t.Any]) -> dict[str, t.Any]:
+    return {key: item[key] for key in ("name", "url", "address")}
 
 
 def _connection(probe: PeerProbe, item: dict[str, t.Any], dial: Dialer, times: Times) -> Result:

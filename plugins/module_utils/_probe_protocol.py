@@ -39,6 +39,11 @@ CONNECTION_SECONDS = 30
 ECHO_BYTES = 32
 CHUNK = 64 * 1024
 LINE_LIMIT = 80
+# What OpenSSL says in its own words.
+TLS_WORDS = {
+    "TLSV1_ALERT_INTERNAL_ERROR": "it has no certificate for this name",
+    "WRONG_VERSION_NUMBER": "it does not speak TLS",
+}
 
 
 class ProtocolError(OSError):
@@ -158,6 +163,9 @@ class _Reader:
 
 def describe(exc: BaseException) -> str:
     """An error in words, whatever its class; sockets often raise errors without any text."""
+    words = TLS_WORDS.get(getattr(exc, "reason", None) or "")
+    if words:
+        return words
     if isinstance(exc, OSError) and exc.strerror:
         return exc.strerror
     return str(exc) or type(exc).__name__

@@ -26,15 +26,19 @@ class StreamError(OSError):
     """There is no such service; the text says what was found."""
 
 
-def probe_stream(name: str, url: str, send: str) -> dict[str, t.Any]:
-    """One item of the module's ``streams``; ``send`` is the text that a UDP service answers."""
-    result: dict[str, t.Any] = {"name": name, "url": url, "open": False, "certificate": "", "error": ""}
+def probe_stream(name: str, url: str, send: str, address: str = "") -> dict[str, t.Any]:
+    """One item of the module's ``streams``; ``send`` is the text that a UDP service answers.
+
+    address: what to call instead of the URL's host, which stays the name that is asked for.
+    """
+    result: dict[str, t.Any] = {"name": name, "url": url, "address": address}
+    result |= {"open": False, "certificate": "", "error": ""}
     try:
         parts = urllib.parse.urlsplit(url)
         kind = KINDS.get(parts.scheme)
         if kind is None or not parts.hostname or not parts.port:
             raise ValueError("it must be like tcp://HOST:PORT, udp://HOST:PORT or tls://HOST:PORT")
-        result["certificate"] = kind(parts.hostname, parts.port, send)
+        result["certificate"] = kind(address or parts.hostname, parts.port, send or parts.hostname)
         result["open"] = True
     except (OSError, ValueError) as exc:
         result["error"] = describe(exc)
@@ -58,13 +62,13 @@ def _tcp(host: str, port: int, _send: str) -> str:
     return ""
 
 
-def _tls(host: str, port: int, _send: str) -> str:
+def _tls(host: str, port: int, name: str) -> str:
     """The certificate of a handshake for that name, which is for its owner to verify."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     with Dialer()(host, port, OPEN_SECONDS) as sock:
         sock.settimeout(HOLD_SECONDS)
-        with context.wrap_socket(sock, server_hostname=host) as tls:
+        with context.wrap_socket(sock, server_hostname=name) as tls:
             return ssl.DER_cert_to_PEM_cert(tls.getpeercert(binary_form=True) or b"")
 
 

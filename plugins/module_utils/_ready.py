@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import socket
+import ssl
 import time
 import typing as t
 import urllib.parse
@@ -17,6 +18,7 @@ from ansible_collections.wonder.mesh.plugins.module_utils._daemon import DaemonE
 if t.TYPE_CHECKING:
     from ansible_collections.wonder.mesh.plugins.module_utils._systemd import Systemd
 
+HTTPS = 443
 PROBES = ("url", "socket", "port")
 PAUSE = 0.05  # seconds between two looks
 STEADY = 0.5  # seconds that a unit without a probe must stay up before it counts as ready
@@ -26,7 +28,8 @@ def wait_until_ready(systemd: Systemd, unit: str, ready: t.Mapping[str, t.Any], 
     """Wait until ``unit`` is up and its probe answers; DaemonError when it dies or does not answer in time.
 
     ``ready`` may hold ``url`` (http, answers 200), ``socket`` (a Unix socket that accepts), ``port`` (a TCP port that
-    accepts on loopback) and ``timeout`` (seconds).
+    accepts on loopback) and ``timeout`` (seconds). For the name ``https``, if given, port 443 must not show a
+    certificate that this host does not trust.
     ``restarts`` is how often systemd had restarted the unit before.
     """
     timeout = float(ready.get("timeout") or 30)
@@ -43,6 +46,7 @@ def wait_until_ready(systemd: Systemd, unit: str, ready: t.Mapping[str, t.Any], 
             up_since = up_since or time.monotonic()
             answer = _ask(ready)
             if not answer and (_has_probe(ready) or time.monotonic() - up_since >= STEADY):
+                _look_at_certificate(unit, ready.get("https") or "")
                 return
         if time.monotonic() > deadline:
             raise DaemonError(f"{unit} was not ready within {timeout:.0f} s: {answer or 'it did not stay up'}")
@@ -69,6 +73,23 @@ def _ask(ready: t.Mapping[str, t.Any]) -> str:
     except (OSError, http.client.HTTPException) as exc:
         return f"{next(filter(None, map(ready.get, PROBES)))} does not answer ({exc})"
     return ""
+
+
+def _look_at_certificate(unit: str, name: str) -> None:
+    """DaemonError if there is one for this name that nobody can trust. None at all is left to the proof."""
+    if not name:
+        return
+    context = ssl.create_default_context()
+    try:
+        with socket.create_connection(("127.0.0.1", HTTPS), timeout=5) as plain:
+            context.wrap_socket(plain, server_hostname=name).close()
+    except ssl.SSLCertVerificationError as exc:
+        raise DaemonError(
+            f"{unit} shows a certificate for {name} that this host does not trust: {exc.verify_message}. Nodes would "
+            "not trust it either. Use a certificate for that name from an authority that all of them know."
+        ) from None
+    except OSError:
+        return
 
 
 def _get_status(url: str) -> int:

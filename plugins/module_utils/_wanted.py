@@ -63,6 +63,7 @@ ARGUMENTS: dict[str, t.Any] = {
             "url": {"type": "str"},
             "socket": {"type": "path"},
             "port": {"type": "int"},
+            "https": {"type": "str"},
             "timeout": {"type": "int", "default": 30},
         },
     },

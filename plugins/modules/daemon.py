@@ -184,6 +184,11 @@ options:
       port:
         description: A TCP port that accepts a connection on loopback.
         type: int
+      https:
+        description:
+          - A name for which port 443 must not show a certificate that the host does not trust. Where it shows none yet,
+            since one is being asked for, the daemon is ready.
+        type: str
       timeout:
         description: How long to wait, in seconds.
         type: int

@@ -101,6 +101,10 @@ model:
       description: The C(nodes) and C(people) who reach SSH of every node.
       type: dict
       returned: always
+    groups:
+      description: The people of each group, by C(group:NAME).
+      type: dict
+      returned: always
     grants:
       description: The extra permissions, each with C(from), C(to) and C(ports).
       type: list

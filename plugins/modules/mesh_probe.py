@@ -10,7 +10,8 @@ version_added: 0.1.0
 author:
   - The Wonder Mesh authors (@wonder-mesh)
 description:
-  - Measures paths to peers, connections to their ports, own ports, URLs and public ports, all at the same time.
+  - Measures paths to peers, connections to their ports, own ports, URLs, public ports and the NAT before it, all at the
+    same time.
   - It judges nothing and is never told what is expected. What cannot be reached is a measurement with an error text,
     and so is a tailscaled that does not run; the module fails only when its arguments contradict each other.
   - A call takes at most 18 seconds more than O(relay_after), and usually 2 seconds when all paths are direct.
@@ -113,6 +114,14 @@ options:
         description: An C(https) or C(http) URL.
         type: str
         required: true
+      private:
+        description: Its certificate is of a private authority, which the system's store does not have, so any will do.
+        type: bool
+        default: false
+      address:
+        description: What to call instead of the host of the URL, which stays the name that is asked for.
+        type: str
+        default: ""
   ports:
     description: Public ports to try for 3 seconds.
     type: list
@@ -157,6 +166,24 @@ options:
         description: The text to send to a UDP service.
         type: str
         default: ""
+      address:
+        description: What to call instead of the host of the URL, which stays the name that is asked for.
+        type: str
+        default: ""
+  stun:
+    description: STUN servers (RFC 5389) to ask from one socket where they see it.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      address:
+        description: A DNS name or an IPv4 address.
+        type: str
+        required: true
+      port:
+        description: The UDP port.
+        type: int
+        required: true
   relay_after:
     description: Seconds (1 to 20) of traffic both ways without a better path after which a path counts as relayed.
     type: int
@@ -229,7 +256,7 @@ urls:
   returned: always
   type: list
   elements: dict
-  sample: [{name: hello, url: "https://hello.example.com/", status: 200, location: "", ms: 31.2, error: ""}]
+  sample: [{name: hello, url: "https://hello.example.com/", address: "", status: 200, location: "", ms: 3.2, error: ""}]
 ports:
   description: One item for each of O(ports), in their order.
   returned: always
@@ -242,49 +269,28 @@ streams:
   returned: always
   type: list
   elements: dict
-  sample: [{name: db, url: "tcp://hub.example.com:5432", open: true, certificate: "", error: ""}]
+  sample: [{name: db, url: "tcp://hub.example.com:5432", address: "", open: true, certificate: "", error: ""}]
+mappings:
+  description:
+    - One item for each of O(stun), in their order. C(seen) is the address and port that the server saw, or empty.
+    - A NAT that gives one public port for all shows the same to all of them.
+  returned: always
+  type: list
+  elements: dict
+  sample: [{address: hub.example.com, port: 3478, seen: 203.0.113.200 41641, error: ""}]
 """
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.wonder.mesh.plugins.module_utils._probe import PlanError, measure
+from ansible_collections.wonder.mesh.plugins.module_utils._probe import ARGUMENTS, PlanError, answer
 
 
 def main() -> None:
-    text = {"type": "str", "required": True}
-    number = {"type": "int", "required": True}
-
-    def items(**options: object) -> dict[str, object]:
-        return {"type": "list", "elements": "dict", "default": [], "options": options}
-
-    module = AnsibleModule(
-        argument_spec={
-            "port": {"type": "int", "default": 7733},
-            "member": {"type": "bool", "default": False},
-            "tailscale": {"type": "path", "default": "/usr/local/bin/tailscale"},
-            "socket": {"type": "path", "default": "/run/tailscale/tailscaled.sock"},
-            "socks": {"type": "str", "default": ""},
-            "interface": {"type": "str", "default": ""},
-            "peers": items(name=text, dns=text, address={"type": "str", "default": ""}),
-            "connections": items(to=text, port=number),
-            "answers": {"type": "list", "elements": "int", "default": []},
-            "urls": items(name=text, url=text),
-            "ports": items(
-                name=text,
-                address=text,
-                port=number,
-                protocol={"type": "str", "choices": ["stun", "tcp"], "default": "tcp"},
-            ),
-            "streams": items(name=text, url=text, send={"type": "str", "default": ""}),
-            "relay_after": {"type": "int", "default": 10},
-        },
-        supports_check_mode=True,
-    )
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     try:
-        result = measure(module.params, module.run_command)
+        module.exit_json(**answer(module.run_command, module.params))
     except PlanError as exc:
         module.fail_json(msg=str(exc))
-    module.exit_json(changed=False, **result)
 
 
 if __name__ == "__main__":

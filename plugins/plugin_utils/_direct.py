@@ -53,9 +53,32 @@ def program(name: str) -> bytes:
 
 
 def ask(
+    action: ActionBase, sent: bytes, module: str, arguments: dict[str, t.Any], variables: dict[str, t.Any]
+) -> dict[str, t.Any]:
+    """The answer of a ``program`` on the task's host; of the module, if that is all that can be asked there.
+
+    A program that fails says nothing of why: the module is asked then, too.
+    """
+    answer = _ask(action, sent, arguments, variables)
+    return run_module(action, module, arguments, variables) if answer is None else answer
+
+
+def run_module(
+    action: ActionBase, module: str, arguments: dict[str, t.Any], variables: dict[str, t.Any]
+) -> dict[str, t.Any]:
+    """What the module says."""
+    try:
+        answer: dict[str, t.Any] = action._execute_module(
+            module_name=module, module_args=arguments, task_vars=variables
+        )
+    finally:
+        action._remove_tmp_path(action._connection._shell.tmpdir)
+    return answer
+
+
+def _ask(
     action: ActionBase, sent: bytes, arguments: dict[str, t.Any], variables: t.Mapping[str, t.Any]
 ) -> dict[str, t.Any] | None:
-    """The answer of a ``program`` on the task's host. None where a module must be asked, which says what is wrong."""
     python = _python(action, variables)
     if python is None or action._task.delegate_to or not action._connection.is_pipelining_enabled(False):
         return None

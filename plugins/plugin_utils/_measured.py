@@ -37,9 +37,12 @@ class Measured:
     peers: Mapping[str, Peer] = dataclasses.field(default_factory=dict)
     connections: Mapping[tuple[str, int], tuple[str, str]] = dataclasses.field(default_factory=dict)
     answers: Mapping[int, bool] = dataclasses.field(default_factory=dict)
-    urls: Mapping[str, tuple[int | None, str]] = dataclasses.field(default_factory=dict)
+    # By URL and the address that was called for it, "" for what its name leads to.
+    urls: Mapping[tuple[str, str], tuple[int | None, str]] = dataclasses.field(default_factory=dict)
     ports: Mapping[tuple[str, int, str], tuple[bool, str]] = dataclasses.field(default_factory=dict)
-    streams: Mapping[str, tuple[bool, str, str]] = dataclasses.field(default_factory=dict)  # open, certificate, error
+    mappings: tuple[str, ...] = ()  # where each STUN server saw the host, "" if it did not answer
+    # open, certificate, error; by URL and address too
+    streams: Mapping[tuple[str, str], tuple[bool, str, str]] = dataclasses.field(default_factory=dict)
 
     @property
     def failed(self) -> bool:
@@ -76,7 +79,7 @@ def read_measurement(host: str, raw: object) -> Measured:
         },
         answers={_int(each.get("port")): each.get("open") is True for each in _maps(raw.get("answers"))},
         urls={
-            _text(each.get("url")): (_int(each.get("status")) or None, _text(each.get("error")))
+            _where(each): (_int(each.get("status")) or None, _text(each.get("error")))
             for each in _maps(raw.get("urls"))
         },
         ports={
@@ -86,8 +89,9 @@ def read_measurement(host: str, raw: object) -> Measured:
             )
             for each in _maps(raw.get("ports"))
         },
+        mappings=tuple(_text(each.get("seen")) for each in _maps(raw.get("mappings"))),
         streams={
-            _text(each.get("url")): (
+            _where(each): (
                 each.get("open") is True,
                 pem if isinstance(pem := each.get("certificate"), str) else "",
                 _text(each.get("error")),
@@ -95,6 +99,10 @@ def read_measurement(host: str, raw: object) -> Measured:
             for each in _maps(raw.get("streams"))
         },
     )
+
+
+def _where(each: Mapping[str, t.Any]) -> tuple[str, str]:
+    return _text(each.get("url")), _text(each.get("address"))
 
 
 def _list(value: object) -> list[t.Any]:

@@ -10,9 +10,16 @@ import dataclasses
 import typing as t
 
 from ansible_collections.wonder.mesh.plugins.plugin_utils import _inventory as settings
-from ansible_collections.wonder.mesh.plugins.plugin_utils._access import read_admins, read_grants
+from ansible_collections.wonder.mesh.plugins.plugin_utils._access import read_admins, read_grants, read_groups
+from ansible_collections.wonder.mesh.plugins.plugin_utils._acme import check_acme
+from ansible_collections.wonder.mesh.plugins.plugin_utils._gateway_access import (
+    check_authorities,
+    check_forward_auth,
+    check_users,
+)
 from ansible_collections.wonder.mesh.plugins.plugin_utils._hosts import check_hosts
 from ansible_collections.wonder.mesh.plugins.plugin_utils._inventory import Inventory
+from ansible_collections.wonder.mesh.plugins.plugin_utils._oidc import check_oidc, check_oidc_file
 from ansible_collections.wonder.mesh.plugins.plugin_utils._options import check_options, players, value_of
 from ansible_collections.wonder.mesh.plugins.plugin_utils._pins import check_program_sources, check_versions
 from ansible_collections.wonder.mesh.plugins.plugin_utils._ports import check_ports
@@ -39,17 +46,12 @@ from ansible_collections.wonder.mesh.plugins.plugin_utils._values import (
 from ansible_collections.wonder.mesh.plugins.plugin_utils._wireguard_mesh import read_mesh
 from ansible_collections.wonder.mesh.plugins.plugin_utils._wireguard_plain import as_plain
 from ansible_collections.wonder.mesh.plugins.plugin_utils._wireguard_registry import Registry
-from ansible_collections.wonder.mesh.plugins.plugin_utils._world import (
-    World,
-    check_certificates,
-    check_names,
-    public_names,
-)
+from ansible_collections.wonder.mesh.plugins.plugin_utils._world import World, look_outside
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ansible_collections.wonder.mesh.plugins.plugin_utils._types import Host, Model, Service
+    from ansible_collections.wonder.mesh.plugins.plugin_utils._types import Host, Model
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,6 +81,8 @@ def build_model(
     settings.check_removal(inventory, problems)
     check_options(inventory, problems)
     check_settings(inventory, problems)
+    check_acme(inventory, problems)
+    check_oidc(inventory, problems)
 
     _check_groups(inventory, backend, problems)
     coordinator = next(iter(inventory.groups["coordinator"]), None)
@@ -96,12 +100,15 @@ def build_model(
     labels = {name: host["label"] for name, host in hosts.items()}
     services = read_services(inventory, labels, domain, server, problems)
     check_probe_port(services, probe_port, problems)
+    check_users(inventory, services, problems)
+    check_forward_auth(services, hosts, domain, problems)
     relays = read_relays(inventory, hosts, problems)
     carriers = peer_relays(inventory, hosts, problems)
     check_ports(inventory, hosts, services, probe_port, problems, relays)
     check_public_ports(inventory, hosts, services, probe_port, problems, relays)
-    admins = read_admins(inventory, problems)
-    grants = read_grants(inventory, {tag for host in hosts.values() for tag in host["tags"]}, problems)
+    groups = read_groups(inventory, problems)
+    admins = read_admins(inventory, groups, problems)
+    grants = read_grants(inventory, {tag for host in hosts.values() for tag in host["tags"]}, groups, problems)
     warnings: list[str] = []
     if world is not None:
         check_states(inventory, problems)
@@ -112,7 +119,9 @@ def build_model(
         check_versions(inventory, world.pinned, problems)
         check_program_sources(inventory, world.binaries, world.read_file, problems)
         check_relay_certificates(inventory, relays, world, problems)
-        warnings = _look_outside(inventory, coordinator, server, services, dns_check == "strict", world, problems)
+        check_oidc_file(inventory, world, problems)
+        check_authorities(services, world, problems)
+        warnings = look_outside(inventory, coordinator, server, services, dns_check == "strict", world, problems)
 
     if problems.lines or domain is None:
         return Outcome(None, problems.lines, warnings)
@@ -131,6 +140,7 @@ def build_model(
         "hosts": {name: hosts[name] for name in sorted(hosts)},
         "services": services,
         "admins": admins,
+        "groups": groups,
         "grants": grants,
         "wireguard": as_plain(mesh) if mesh is not None else {},
     }
@@ -192,9 +202,6 @@ def _read_host(name: str, inventory: Inventory, domain: str | None, problems: Pr
     tun = True if on_wireguard else inventory.get(name, "tailscaled_tun", problems)
     if tun is not None and not isinstance(tun, bool):
         problems.add(name, "tailscaled_tun", tun, "it is neither true nor false", "Use true or false")
-    elif tun is False and "gateways" in groups:
-        reason = "a gateway without TUN comes later: Caddy reaches nodes through the host's own network"
-        problems.add(name, "tailscaled_tun", tun, reason, "Use true, or another gateway")
     tags = {"tag:node", f"tag:node-{label}"} if "nodes" in groups else set()
     if tags:
         tags |= {tag for group, tag in (("gateways", "tag:gateway"), ("relays", "tag:relay")) if group in groups}
@@ -238,24 +245,3 @@ def _read_server(coordinator: str | None, inventory: Inventory, problems: Proble
         reason = "nodes call the coordinator by an https URL, so it needs a DNS name"
         problems.add(coordinator, "mesh_public_address", value, reason, "Set it to a name, like hub.example.com")
     return server
-
-
-def _look_outside(
-    inventory: Inventory,
-    coordinator: str | None,
-    server: str | None,
-    services: list[Service],
-    strict: bool,
-    world: World,
-    problems: Problems,
-) -> list[str]:
-    """Certificates and DNS. Returns the warnings."""
-    served = {service["host"]: f"{service['name']} in mesh_services" for service in services if service["host"]}
-    web = sorted({service["host"] for service in services if service["protocol"] == "http"})
-    gateways = inventory.groups["gateways"]
-    for host in dict.fromkeys([*([coordinator] if coordinator else []), *gateways]):
-        names = [server] if host == coordinator and server else []
-        names += web if host in gateways else []
-        check_certificates(inventory, host, names, world, problems)
-    names_to_check, gateway_names = public_names(inventory, coordinator, served, problems)
-    return check_names(names_to_check, gateway_names, world, strict, problems)

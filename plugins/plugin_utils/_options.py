@@ -19,7 +19,7 @@ import typing as t
 
 import yaml
 
-from ansible_collections.wonder.mesh.plugins.plugin_utils._values import Problems, printable, several, shown
+from ansible_collections.wonder.mesh.plugins.plugin_utils._values import HIDDEN, Problems, printable, several, shown
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,6 +43,7 @@ BACKEND_OF = {"headscale": "headscale", "tailscaled": "headscale", "derper": "he
 CHECKED_ELSEWHERE = (
     "tailscaled_tun",
     "caddy_certificates",
+    "caddy_users",
     "headscale_prefix_v4",
     "headscale_prefix_v6",
     "derper_certificate",
@@ -93,6 +94,7 @@ class Option:
     type: str
     elements: str
     choices: tuple[str, ...]
+    secret: bool = False
 
 
 @functools.cache
@@ -103,7 +105,7 @@ def options() -> Mapping[str, Option]:
         spec = yaml.safe_load((ROLES / role / "meta" / "argument_specs.yml").read_text(encoding="utf-8"))
         for name, each in spec["argument_specs"]["main"]["options"].items():
             elements, choices = each.get("elements", ""), tuple(each.get("choices", ()))
-            found[name] = Option(name, role, each["type"], elements, choices)
+            found[name] = Option(name, role, each["type"], elements, choices, each.get("no_log", False))
     return found
 
 
@@ -137,7 +139,8 @@ def check_options(inventory: Inventory, problems: Problems) -> None:
             if (wrong := mistake(option, value)) is not None:
                 found.setdefault((shown(value), *wrong), []).append(host)
         for (_, reason, fix), hosts in found.items():
-            problems.add(several(hosts), option.name, inventory.hosts[hosts[0]][option.name], reason, fix)
+            value = HIDDEN if option.secret else inventory.hosts[hosts[0]][option.name]
+            problems.add(several(hosts), option.name, value, reason, fix)
 
 
 def value_of(inventory: Inventory, host: str, name: str) -> t.Any:
@@ -180,5 +183,5 @@ def _check_names(inventory: Inventory, problems: Problems) -> None:
             if meant(name):
                 near.setdefault(name, []).append(host)
     for name, hosts in near.items():
-        value = inventory.hosts[hosts[0]][name]
+        value = HIDDEN if options()[meant(name)].secret else inventory.hosts[hosts[0]][name]
         problems.add(several(hosts), name, value, "there is no such variable", f"Rename it to {meant(name)}")

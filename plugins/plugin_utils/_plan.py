@@ -43,13 +43,27 @@ def plan(model: Model, name: str) -> dict[str, t.Any]:
         "urls": _urls(model) if stranger else [],
         "ports": _ports(model) if stranger else [],
         "streams": [
-            {"name": service["name"], "url": url, "send": service["health"] if service["protocol"] == "udp" else ""}
+            {
+                "name": service["name"],
+                "url": place.url,
+                "address": place.address,
+                "send": service["health"] if service["protocol"] == "udp" else "",
+            }
             for service in (model["services"] if stranger else [])
-            for url in stream_urls(model, service)
+            for place in (places(model, service) if service["protocol"] != "http" else ())
             if service["protocol"] != "udp" or service["health"]
         ],
+        "stun": _stun(model) if member and model["hosts"][name]["nat"] == "auto" else [],
         "relay_after": RELAY_AFTER,
     }
+
+
+def _stun(model: Model) -> list[dict[str, t.Any]]:
+    """Who says how a NAT maps: all STUN servers of ours, if there are two to compare."""
+    servers = [
+        {"address": each["address"], "port": each["port"]} for each in public_ports(model) if each["protocol"] == "stun"
+    ]
+    return servers if len(servers) > 1 else []
 
 
 def _address(model: Model, node: str) -> str:
@@ -65,16 +79,20 @@ def strangers(model: Model) -> list[str]:
 def listened(model: Model) -> dict[str, list[int]]:
     """Per node the TCP ports that somebody may ask for: SSH, its services, and what a grant names for it.
 
-    Of a range that a service has, it is the first: the others share its rule.
+    Of a range that a service or a grant has, it is the first: the others share its rule. A node without TUN hands what
+    comes for it to its loopback, where its own proxy is always there to be tried.
     """
     ports = {node: {SSH_PORT} for node in model["nodes"]}
+    for node in model["nodes"]:
+        if not model["hosts"][node]["tun"]:
+            ports[node].add(model["hosts"][node]["proxy_port"])
     for service in model["services"]:
         for replica in service["replicas"] if service["protocol"] != "udp" else ():
             ports[replica["node"]].add(replica["port"])
     for grant in model["grants"]:
         for node in nodes_of(model, grant["to"]):
             ports[node].update(tcp_ports(grant["ports"]))
-    return {node: sorted(each) for node, each in ports.items()}
+    return {node: sorted(each - {model["probe_port"]}) for node, each in ports.items()}  # that one is open to all
 
 
 def fronts(model: Model) -> list[str]:
@@ -110,31 +128,53 @@ def names(model: Model, selectors: list[str], node: str) -> bool:
 
 
 def tcp_ports(ports: list[str]) -> list[int]:
-    """The single TCP ports among ["tcp:22", "udp:53", "tcp:1-9", "tcp:*"]; a range is too wide to be probed."""
-    split = [port.partition(":") for port in ports]
-    return [int(number) for protocol, _, number in split if protocol == "tcp" and number.isdecimal()]
+    """The TCP ports among ["tcp:22", "udp:53", "tcp:1-9", "tcp:*"], of a range the first; of all there is no first."""
+    firsts = [(protocol, numbers.partition("-")[0]) for protocol, _, numbers in (port.partition(":") for port in ports)]
+    return [int(first) for protocol, first in firsts if protocol == "tcp" and first.isdecimal()]
 
 
 def service_url(host: str, path: str) -> str:
     return f"https://{host}{path}"
 
 
-def stream_urls(model: Model, service: Service) -> list[str]:
-    """Where a service is tried that is no HTTP: tls by its name, tcp and udp at each gateway, of a range the first."""
-    protocol, port = service["protocol"], service["public_port"]
-    if protocol == "http":
-        return []
-    if protocol == "tls":
-        return [f"tls://{service['host']}:{port}"]
-    addresses = [str(model["hosts"][gateway]["public_address"]) for gateway in model["gateways"]]
-    return [f"{protocol}://{f'[{each}]' if ':' in each else each}:{port}" for each in addresses]
+class Place(t.NamedTuple):
+    """Where a service is tried: its URL, the address to call for it if not what the URL names, and the gateway.
+
+    gateway: "" if there is one only, whose place is where the name leads.
+    """
+
+    url: str
+    address: str
+    gateway: str
 
 
-def _urls(model: Model) -> list[dict[str, str]]:
-    services = [
-        {"name": service["name"], "url": service_url(service["host"], service["path"])}
+def places(model: Model, service: Service) -> list[Place]:
+    """Each gateway serves all services; of a range of ports, it is the first that is tried."""
+    found = []
+    for gateway in model["gateways"]:
+        public = str(model["hosts"][gateway]["public_address"])
+        address, name = (public, gateway) if len(model["gateways"]) > 1 else ("", "")
+        if service["protocol"] in ("tcp", "udp"):
+            host = f"[{public}]" if ":" in public else public
+            found.append(Place(f"{service['protocol']}://{host}:{service['public_port']}", "", name))
+        elif service["protocol"] == "tls":
+            found.append(Place(f"tls://{service['host']}:{service['public_port']}", address, name))
+        else:
+            found.append(Place(service_url(service["host"], service["path"]), address, name))
+    return found
+
+
+def _urls(model: Model) -> list[dict[str, t.Any]]:
+    services: list[dict[str, t.Any]] = [
+        {
+            "name": service["name"],
+            "url": place.url,
+            "address": place.address,
+            **({"private": True} if service["certificate"] == "internal" else {}),
+        }
         for service in model["services"]
         if service["protocol"] == "http"
+        for place in places(model, service)
     ]
     if not model["coordinator"]:
         return services

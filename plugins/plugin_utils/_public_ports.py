@@ -33,6 +33,8 @@ def check_public_ports(
 ) -> None:
     passed = [service for service in services if service["protocol"] in STREAMS]
     for gateway in inventory.groups["gateways"] if passed else ():
+        if not hosts[gateway]["tun"]:
+            _check_protocols(gateway, passed, problems)
         _check_names(gateway, passed, inventory, problems)
         busy = {"tcp": _tcp(gateway, inventory, hosts, probe_port, relays), "udp": _udp(gateway, inventory, hosts)}
         for service in services:
@@ -51,6 +53,15 @@ def check_public_ports(
                 fix = "Set public_port to one that is free on every gateway"
                 node = service["replicas"][0]["node"]
                 problems.add(node, where, port_range(service["public_port"], service["count"]), reason, fix)
+
+
+def _check_protocols(gateway: str, passed: list[Service], problems: Problems) -> None:
+    """Caddy's layer 4 dials by the host's own network and by no proxy, and no proxy of tailscaled knows UDP."""
+    for service in passed:
+        reason = f"the gateway {gateway} has no TUN device (tailscaled_tun), and its way into the mesh is for http only"
+        fix = f"Use true for tailscaled_tun there, or take {gateway} out of gateways"
+        where = f"{VARIABLE}.{service['name']}.protocol"
+        problems.add(service["replicas"][0]["node"], where, service["protocol"], reason, fix)
 
 
 def _check_names(gateway: str, passed: list[Service], inventory: Inventory, problems: Problems) -> None:

@@ -36,7 +36,7 @@ if t.TYPE_CHECKING:
 
 MAIL = re.compile(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9.-]{1,253}", re.ASCII)
 INTERFACE_NAME = re.compile(r"[a-z][a-z0-9_]{0,14}", re.ASCII)
-NODE_KEYS = frozenset({"name", "tags", "state", "routes", "key"})
+NODE_KEYS = frozenset({"name", "tags", "state", "routes", "key", "joins"})
 Wrong = tuple[str, str] | None  # the reason and the fix
 PORT: Wrong = ("a port is a number from 1 to 65535", "Set it to a free one, or remove it")
 

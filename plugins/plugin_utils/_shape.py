@@ -32,6 +32,7 @@ FIELDS: dict[str, type] = {
     "hosts": Mapping,
     "services": Sequence,
     "admins": Mapping,
+    "groups": Mapping,
     "grants": Sequence,
     "wireguard": Mapping,
 }
@@ -57,6 +58,8 @@ SERVICE_FIELDS = (
     "public_port",
     "count",
     "proxy_protocol",
+    "certificate",
+    "access",
     "replicas",
 )
 

@@ -94,8 +94,9 @@ def _outside(result: dict[str, t.Any]) -> Table:
     for service in result["services"]:
         found = service["subject"] if service["status"] is None else service["status"]
         status = "" if found is None else f" ({escape(str(found))})"
+        at = f" at {service['gateway']}" if "gateway" in service else ""
         table.add_row(
-            f"service {escape(service['name'])}", escape(service["url"]), escape(service["from"]),
+            f"service {escape(service['name'])}", escape(f"{service['url']}{at}"), escape(service["from"]),
             f"{_word(service['ok'])}{status}",
         )  # fmt: skip
     return table

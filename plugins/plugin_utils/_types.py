@@ -58,6 +58,28 @@ class Replica(t.TypedDict):
     port: int
 
 
+class ForwardAuth(t.TypedDict):
+    """The service that is asked about each request: its URL, and the headers of its answer that the program gets."""
+
+    url: str
+    headers: list[str]
+
+
+class Access(t.TypedDict):
+    """Who may come to a service, and how much it takes. Everybody, if all but the last two are empty.
+
+    allow: networks. basic_auth: users of caddy_users. client_certificates: the file of an authority, on the controller.
+    max_body: bytes; timeout: seconds until an answer begins. Of both, 0 is no limit.
+    """
+
+    allow: list[str]
+    basic_auth: list[str]
+    forward_auth: ForwardAuth | None
+    client_certificates: str
+    max_body: int
+    timeout: int
+
+
 class Service(t.TypedDict):
     """What gateways serve: http as https://HOST/PATH, tls as HOST, tcp and udp at public_port; count ports in a row.
 
@@ -72,6 +94,8 @@ class Service(t.TypedDict):
     public_port: int
     count: int
     proxy_protocol: bool
+    certificate: str  # of http: auto, or internal for the gateway's own authority
+    access: Access
     replicas: list[Replica]
 
 
@@ -106,5 +130,6 @@ class Model(t.TypedDict):
     hosts: dict[str, Host]
     services: list[Service]
     admins: Admins
+    groups: dict[str, list[str]]  # people, by group:NAME
     grants: list[Grant]
     wireguard: dict[str, t.Any]

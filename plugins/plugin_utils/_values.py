@@ -13,6 +13,7 @@ import re
 import typing as t
 
 SHOWN_LENGTH = 60
+HIDDEN = "(hidden)"  # what is said of a secret that is wrong
 INT_BITS = 64
 DNS_LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)", re.ASCII)
 DNS_LENGTH = 253

@@ -54,7 +54,8 @@ VARIABLES: Mapping[str, Variable] = {
     ),
     "mesh_home": Variable("Which home the host is in. Hosts of one home share a LAN and its router.", "str"),
     "mesh_nat": Variable(
-        "What the host's router does, from which the proof predicts paths. C(auto) predicts nothing.",
+        "What the host's router does, from which the proof predicts paths. C(auto) is measured where two relays answer "
+        "STUN, and else predicts nothing.",
         "str",
         "C(public) with C(mesh_public_address), else C(auto)",
         NATS,
@@ -77,9 +78,16 @@ VARIABLES: Mapping[str, Variable] = {
         "C([])",
         for_all=True,
     ),
+    "mesh_groups": Variable(
+        "Groups of people, as a mapping like C({family: [alice@example.com, bob@]}). C(mesh_grants) and C(mesh_admins) "
+        "name them as C(group:family).",
+        "dict",
+        "C({})",
+        for_all=True,
+    ),
     "mesh_grants": Variable(
         'Further permissions, as a list of C({from: [laptop], to: [nas], ports: ["tcp:445"]}). Nodes may be named by a '
-        "tag, and C(from) may name people.",
+        "tag, and people by their group; C(from) may name people too.",
         "list",
         "C([])",
         for_all=True,
@@ -95,7 +103,8 @@ VARIABLES: Mapping[str, Variable] = {
         for_all=True,
     ),
     "mesh_dns_check": Variable(
-        "Whether a public name that does not lead to its host ends the run (C(strict)) or is a warning.",
+        "Whether a host's public name that does not lead to it ends the run (C(strict)) or is a warning. The name of a "
+        "service that leads to no gateway is always a warning.",
         "str",
         "strict",
         ("strict", "warn"),

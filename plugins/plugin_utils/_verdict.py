@@ -19,7 +19,7 @@ from ansible_collections.wonder.mesh.plugins.plugin_utils._measured import (
     read_measurement,
 )
 from ansible_collections.wonder.mesh.plugins.plugin_utils._outside import judge_outside
-from ansible_collections.wonder.mesh.plugins.plugin_utils._paths import predicted_paths
+from ansible_collections.wonder.mesh.plugins.plugin_utils._paths import kinds_behind, predicted_paths
 from ansible_collections.wonder.mesh.plugins.plugin_utils._permissions import permission
 from ansible_collections.wonder.mesh.plugins.plugin_utils._plan import listened, strangers
 from ansible_collections.wonder.mesh.plugins.plugin_utils._report import Report, join
@@ -86,7 +86,8 @@ def _off(node: Measured) -> bool:
 
 
 def _judge_paths(model: Model, nodes: Mapping[str, Measured], strict: bool, report: Report) -> None:
-    for pair in predicted_paths(model):
+    nats = {name: kinds_behind(node.mappings) for name, node in nodes.items()}
+    for pair in predicted_paths(model, nats):
         source, target, predicted = nodes[pair["from"]], nodes[pair["to"]], pair["predicted"]
         entry: dict[str, t.Any] = {**pair, "observed": NOT_MEASURED, "latency_ms": None, "ok": None}
         report.add("paths", entry)

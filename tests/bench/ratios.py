@@ -16,10 +16,14 @@ CONFIDENCE = 0.9
 
 @dataclasses.dataclass(frozen=True)
 class Ratio:
-    """How much more one thing costs than another, from pairs that were measured one right after the other."""
+    """How much more one thing costs than another, from pairs that were measured one right after the other.
+
+    Or what something takes, from as many runs of it; ``each`` is what they are called.
+    """
 
     name: str
     pairs: Sequence[float]
+    each: str = "pair"
 
     @property
     def median(self) -> float:
@@ -41,7 +45,8 @@ class Ratio:
         count = len(self.pairs)
         what = "90 % of" if _coverage(count, 1) >= CONFIDENCE else "all of"
         return (
-            f"{self.name} = {self.median:.2f}  # {low:.2f} to {high:.2f}, {what} {count} pair{'s' if count > 1 else ''}"
+            f"{self.name} = {self.median:.2f}  # {low:.2f} to {high:.2f}, {what} {count} {self.each}"
+            f"{'s' if count > 1 else ''}"
         )
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 import typing as t
@@ -20,11 +21,20 @@ os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PAT
 for name in [name for name in os.environ if name.startswith("ANSIBLE_")]:
     del os.environ[name]
 os.environ["ANSIBLE_NOCOLOR"] = "1"
+NAMED = re.compile(r"matrix|stranger|survive")  # tests whose outcome is told one by one
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The tests that leave bare hosts come last."""
     items.sort(key=lambda item: item.path.name == "test_removal.py")
+
+
+def pytest_terminal_summary(terminalreporter: t.Any) -> None:
+    for outcome in ("passed", "failed", "error", "skipped"):
+        for report in terminalreporter.stats.get(outcome, ()):
+            if NAMED.search(report.nodeid):
+                seen = "".join(f" ({value})" for _name, value in getattr(report, "user_properties", ()))
+                terminalreporter.write_line(f"{outcome}: {report.nodeid}{seen}")
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,8 @@ import pytest
 from world import ROOT, read_json, run
 
 if t.TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from world import Fleet
 
 # The reloads of test_streams.py come first, so that its quiet minutes pass while other tests run.
@@ -109,6 +111,34 @@ def test_another_node_does_not_open_ssh(demo: Fleet, source: str, target: str) -
     address = demo.address(target)
     reached = [demo.connects(source, address, port) for port in (PROBE_PORT, 22)]
     assert reached == [True, False]  # the first shows that it is the policy which refuses the second
+
+
+LOOPBACK_PORT = 5999
+
+
+@pytest.fixture
+def loopback(demo: Fleet) -> Iterator[None]:
+    """Meanwhile something listens on the loopback of a node without TUN."""
+    serve = f"python3 -m http.server --bind 127.0.0.1 {LOOPBACK_PORT}"
+    assert run(demo.host("mini-2"), f"systemd-run --quiet --collect --unit test-loopback {serve}").rc == 0
+    answers = f"curl --silent --output /dev/null http://127.0.0.1:{LOOPBACK_PORT}"
+    assert run(demo.host("mini-2"), f"timeout 20 sh -c 'until {answers}; do sleep 0.2; done'").rc == 0
+    yield
+    run(demo.host("mini-2"), "systemctl stop test-loopback")
+
+
+@pytest.mark.usefixtures("loopback")
+@pytest.mark.parametrize("source", ["edge", "mini-1", "laptop"])
+def test_a_node_without_tun_does_not_expose_its_loopback(demo: Fleet, source: str) -> None:
+    address = demo.address("mini-2")
+    reached = [demo.connects(source, address, port) for port in (PROBE_PORT, LOOPBACK_PORT)]
+    assert reached == [True, False]  # the first shows that what is granted on the same loopback is open
+
+
+def test_the_proof_tries_the_loopback_of_a_node_without_tun(demo: Fleet) -> None:
+    proxy = [each for each in demo.result["refusals"] if (each["to"], each["port"]) == ("mini-2", 1055)]
+    tried = {each["from"]: each["ok"] for each in proxy}
+    assert tried == dict.fromkeys(set(NODES) - {"mini-2"}, True)
 
 
 @pytest.mark.parametrize("path", ["/api/v1/node", "/api/v1/apikey", "/swagger", "/metrics", "/"])

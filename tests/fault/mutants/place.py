@@ -22,8 +22,8 @@ TOPOLOGY = str(ROOT / "tests" / "fault" / "mutants.yml")
 STRANGER, SPARE = "stranger", "spare"
 ADDRESS = "203.0.113.10"  # of vps, see the topology
 NAMES = {f"{name}.wm.test": [ADDRESS] for name in ("vps", "hello", "shop", "spare")}
-# What a mutant may say that a program listens on, and no topology does.
-PORTS = (1, 8002)
+# What a mutant may say that a program listens on, by whatever protocol.
+PORTS = (1, 8000, 8001, 8002)
 URLS = ("https://hello.wm.test/", "https://hello.wm.test/blog", "https://shop.wm.test/")
 
 
@@ -46,13 +46,17 @@ class Place(Ground):
 
     def up(self) -> None:
         super().up()
-        pages = (
-            "systemctl stop more-pages 2>/dev/null; systemd-run --quiet --unit=more-pages --property=DynamicUser=yes"
-        )
-        pages += " --property=AmbientCapabilities=CAP_NET_BIND_SERVICE"
+        what = " ".join(f"{kind}:{port}" for port in PORTS for kind in ("any", "udp"))
         for host in ("vps", "box-1"):
-            ports = " ".join(str(port) for port in PORTS)
-            self.run(host, f"{pages} /usr/bin/python3 -I /usr/local/lib/fleet/page.py {host} 0.0.0.0 {ports}")
+            self.run(
+                host,
+                f"""systemctl stop page.service
+                systemd-run --quiet --unit=pages --property=DynamicUser=yes \
+                    --property=AmbientCapabilities=CAP_NET_BIND_SERVICE \
+                    /usr/bin/python3 -I /usr/local/lib/fleet/page.py {host} 0.0.0.0 {what}
+                sleep 1
+                systemctl is-active --quiet pages""",
+            )
 
     @property
     def hosts(self) -> list[str]:

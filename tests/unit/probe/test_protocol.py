@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""The asking side does not believe a path that damages data."""
+"""The asking side does not believe a path that damages data, and says in words what went wrong."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import socket
+import ssl
 import time
 import typing as t
 
@@ -98,3 +99,17 @@ def test_an_echo_with_other_bytes_is_an_error() -> None:
         pytest.raises(protocol.ProtocolError, match="other bytes"),
     ):
         protocol.echo(sock, time.monotonic() + servers.LIMIT)
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("TLSV1_ALERT_INTERNAL_ERROR", "it has no certificate for this name"),
+        ("WRONG_VERSION_NUMBER", "it does not speak TLS"),
+        ("NO_CIPHERS_AVAILABLE", "[SSL: NO_CIPHERS_AVAILABLE] no ciphers available"),
+    ],
+)
+def test_what_openssl_says_is_told_in_words_where_it_is_known(reason: str, words: str) -> None:
+    exc = ssl.SSLError(1, f"[SSL: {reason}] {reason.lower().replace('_', ' ')}")
+    exc.reason = reason
+    assert protocol.describe(exc) == words

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""URLs, public ports and STUN, asked of servers on loopback."""
+"""URLs and public ports, asked of servers on loopback."""
 
 from __future__ import annotations
 
@@ -7,13 +7,10 @@ import contextlib
 import datetime
 import http.server
 import ipaddress
-import socket
 import ssl
-import struct
 import threading
 import time
 import typing as t
-import zlib
 
 import pytest
 from cryptography import x509
@@ -21,11 +18,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from ansible_collections.wonder.mesh.plugins.module_utils import _probe_public as public
-from ansible_collections.wonder.mesh.plugins.module_utils import _probe_stun as stun
 from tests.unit.probe import servers
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -121,6 +117,19 @@ def test_any_other_certificate_is_an_error(secure: int) -> None:
     assert "CERTIFICATE_VERIFY_FAILED" in result["error"]
 
 
+def test_another_address_is_called_and_the_name_asked_for(
+    secure: int, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    url = f"https://no-such-host.invalid:{secure}/"
+    assert public.Fetcher()("hello", url, private=True, address="127.0.0.1")["status"] == 200
+    assert "Hostname mismatch" in public.Fetcher()("hello", url, address="127.0.0.1")["error"]
+
+
+def test_a_private_certificate_is_none_of_the_store_s(secure: int) -> None:
+    assert public.Fetcher()("hello", f"https://127.0.0.1:{secure}/", private=True)["status"] == 200
+
+
 @pytest.mark.parametrize(
     "url", ["ftp://127.0.0.1/", "127.0.0.1", "https:///path", "http://127.0.0.1:x/", "http://127.0.0.1/a b"]
 )
@@ -150,99 +159,3 @@ def test_a_tcp_port() -> None:
         assert public.probe_port(**asked) == {**asked, "open": True, "error": ""}
     shut = public.probe_port("hub", "127.0.0.1", servers.closed_port(), "tcp")
     assert (shut["open"], "refused" in shut["error"]) == (False, True)
-
-
-def response(transaction: bytes, kind: int = 0x0101, attribute: int = 0x0020) -> bytes:
-    """What a STUN server answers to 192.0.2.1 port 32853, after an attribute with padding (RFC 5769's addresses)."""
-    software = struct.pack("!HH", 0x8022, 5) + b"tests\0\0\0"
-    value = struct.pack("!BBHI", 0, 1, 32853 ^ 0x2112, 0xC0000201 ^ stun.MAGIC)
-    body = software + struct.pack("!HH", attribute, len(value)) + value
-    return struct.pack("!HHI", kind, len(body), stun.MAGIC) + transaction + body
-
-
-@contextlib.contextmanager
-def stun_server(answers: Callable[[int, bytes], bytes | None]) -> Iterator[int]:
-    """A UDP server that answers the n-th request, if it is one that a DERP server takes."""
-    stop = threading.Event()
-
-    def run(sock: socket.socket) -> None:
-        number = 0
-        while not stop.is_set():
-            try:
-                packet, sender = sock.recvfrom(2048)
-            except TimeoutError:
-                continue
-            number += 1
-            if derp_takes(packet) and (answer := answers(number, packet[8:20])) is not None:
-                sock.sendto(answer, sender)
-
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind(("127.0.0.1", 0))
-        sock.settimeout(0.05)
-        thread = threading.Thread(target=run, args=(sock,))
-        thread.start()
-        try:
-            yield sock.getsockname()[1]
-        finally:
-            stop.set()
-            thread.join()
-
-
-def derp_takes(packet: bytes) -> bool:
-    """ParseBindingRequest of tailscale.com/net/stun: a good length, SOFTWARE "tailnode", FINGERPRINT at the end."""
-    kind, length, magic = struct.unpack_from("!HHI", packet)
-    finger = struct.pack("!HHI", 0x8028, 4, zlib.crc32(packet[:-8]) ^ 0x5354554E)
-    good = (kind, length, magic) == (1, len(packet) - 20, 0x2112A442)
-    return good and packet[20:32] == struct.pack("!HH", 0x8022, 8) + b"tailnode" and packet[-8:] == finger
-
-
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stun, "TRY_SECONDS", (0.1, 0.1, 0.1))
-
-
-def test_a_stun_answer_tells_our_address() -> None:
-    with stun_server(lambda _, transaction: response(transaction)) as port:
-        assert stun.ask("127.0.0.1", port) == "192.0.2.1 32853"
-        assert public.probe_port("hub", "127.0.0.1", port, "stun")["open"]
-
-
-@pytest.mark.usefixtures("impatient")
-def test_a_stun_request_is_sent_three_times() -> None:
-    with stun_server(lambda number, transaction: response(transaction) if number == 3 else None) as port:
-        assert stun.ask("127.0.0.1", port)
-
-
-@pytest.mark.usefixtures("impatient")
-@pytest.mark.parametrize(
-    ("answer", "words"),
-    [
-        (lambda _: None, "silence after 3 requests"),
-        (lambda _: b"hello", "has 5 bytes"),
-        (lambda _: response(bytes(12)), "another transaction id"),
-        (lambda transaction: response(transaction, kind=0x0111), "no STUN binding success"),
-        (lambda transaction: response(transaction, attribute=0x0006), "no XOR-MAPPED-ADDRESS"),
-        (lambda transaction: response(transaction)[:-1], "no STUN binding success"),
-        (lambda transaction: response(transaction) + b"x", "no STUN binding success"),
-    ],
-)
-def test_any_other_stun_answer_is_none(answer: Callable[[bytes], bytes | None], words: str) -> None:
-    with stun_server(lambda _, transaction: answer(transaction)) as port:
-        result = public.probe_port("hub", "127.0.0.1", port, "stun")
-    assert not result["open"]
-    assert words in result["error"]
-
-
-def test_a_closed_udp_port_and_a_name_that_does_not_resolve_are_named() -> None:
-    assert "refused" in public.probe_port("hub", "127.0.0.1", servers.closed_port(), "stun")["error"]
-    assert "does not resolve" in public.probe_port("hub", "no-such-host.invalid", 3478, "stun")["error"]
-
-
-def test_reads_an_ipv6_address() -> None:
-    transaction = bytes(range(12))
-    mask = struct.pack("!I", stun.MAGIC) + transaction
-    address = ipaddress.ip_address("2001:db8::1").packed
-    value = struct.pack("!BBH", 0, 2, 32853 ^ 0x2112) + bytes(a ^ b for a, b in zip(address, mask, strict=True))
-    packet = struct.pack("!HHI", 0x0101, 4 + len(value), stun.MAGIC) + transaction
-    packet += struct.pack("!HH", 0x0020, len(value)) + value
-    assert stun.parse(packet, transaction) == "2001:db8::1 32853"

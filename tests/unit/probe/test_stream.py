@@ -79,6 +79,21 @@ def test_a_handshake_gives_the_certificate_whoever_signed_it(certificate: Path) 
     assert x509.load_pem_x509_certificate(found["certificate"].encode()).subject.rfc4514_string() == "CN=test"
 
 
+def test_another_address_is_called_and_the_name_asked_for(certificate: Path) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    names: list[str | None] = []
+    context.sni_callback = lambda _socket, name, _context: names.append(name)
+
+    def handshake(sock: socket.socket) -> None:
+        with context.wrap_socket(sock, server_side=True) as tls:
+            tls.recv(1)
+
+    with servers.serve(handshake) as port:
+        found = stream.probe_stream("git", f"tls://no-such-host.invalid:{port}", "", "127.0.0.1")
+    assert (found["open"], names) == (True, ["no-such-host.invalid"])
+
+
 def test_a_server_without_tls_is_none() -> None:
     with servers.serve(lambda sock: sock.sendall(b"220 smtp.example.com\r\n")) as port:
         assert probe(f"tls://localhost:{port}")[0] is False

@@ -26,7 +26,7 @@ def _own_run(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run one of the actions for the host ``hub``; its answer, and then the arguments of each remote call that it made."""
+    """Run one of the actions for the host ``hub``; its answer, then the arguments of each remote call that it made."""
 
     def run(module: types.ModuleType, **arguments: t.Any) -> list[dict[str, t.Any]]:
         calls: list[dict[str, t.Any]] = []

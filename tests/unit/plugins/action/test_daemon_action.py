@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 from ansible.errors import AnsibleActionFail
+from ansible.parsing.dataloader import DataLoader
+from ansible.parsing.vault import VaultLib, VaultSecret
 
 from ansible_collections.wonder.mesh.plugins.action import daemon
 from ansible_collections.wonder.mesh.plugins.module_utils import _wanted
@@ -57,7 +59,8 @@ class World:
         action = daemon.ActionModule.__new__(daemon.ActionModule)
         shell = types.SimpleNamespace(tmpdir="/there", join_path=lambda *parts: "/".join(parts))
         action._connection = types.SimpleNamespace(_shell=shell)
-        action._loader = types.SimpleNamespace(path_dwim=lambda path: str(directory / path))
+        action._loader = DataLoader()
+        action._loader.set_basedir(str(directory))
         monkeypatch.setattr(_sending.ActionBase, "run", lambda *_: {})
         monkeypatch.setattr(action, "_render", lambda template: f"rendered {template}\n")
         monkeypatch.setattr(action, "_execute_module", self._execute)
@@ -292,3 +295,13 @@ def test_what_was_read_of_one_host_says_nothing_about_another(world: World) -> N
     world.answers = [DONE]
     world.run()
     assert len(world.calls) == 1
+
+
+def test_a_vaulted_source_is_sent_as_what_it_holds(world: World, tmp_path: Path) -> None:
+    password = VaultSecret(b"password of nobody")
+    password.load()
+    secrets = [("default", password)]
+    (tmp_path / "vaulted").write_bytes(VaultLib(secrets).encrypt(SECRET, password))
+    world._action._loader.set_vault_secrets(secrets)
+    world.run(files=[{"path": "/a", "source": "vaulted", "secret": True}])
+    assert world.calls[0]["files"][0]["sha256"] == DIGEST

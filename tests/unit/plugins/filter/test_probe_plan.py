@@ -12,7 +12,7 @@ from tests.unit.plugins.plugin_utils.mesh_world import model
 
 KEYS = [
     "port", "member", "tailscale", "socket", "socks", "interface", "peers", "connections", "answers", "urls", "ports",
-    "streams", "relay_after",
+    "streams", "stun", "relay_after",
 ]  # fmt: skip
 
 
@@ -24,7 +24,7 @@ def test_a_node_measures_its_peers() -> None:
     assert plan["peers"][0] == {"name": "edge", "dns": "edge.mesh.example.com", "address": ""}
     assert [peer["name"] for peer in plan["peers"]] == ["edge", "laptop", "mini-2", "nas"]
     assert [(each["to"], each["port"]) for each in plan["connections"]] == [
-        ("edge", 22), ("laptop", 22), ("mini-2", 22), ("mini-2", 8000), ("nas", 22),
+        ("edge", 22), ("laptop", 22), ("mini-2", 22), ("mini-2", 1055), ("mini-2", 8000), ("nas", 22),
     ]  # fmt: skip
     assert plan["answers"] == [22, 8000]
     assert plan["urls"] == plan["ports"] == []
@@ -77,11 +77,39 @@ def test_ports_of_extra_grants_are_tried_by_everybody() -> None:
     mesh = model(
         everywhere={"mesh_grants": [{"from": ["nas"], "to": ["edge"], "ports": ["tcp:445", "tcp:1-9", "udp:5"]}]}
     )
-    assert probe_plan(mesh, "edge")["answers"] == [22, 445]
+    assert probe_plan(mesh, "edge")["answers"] == [1, 22, 445]
     assert {"to": "edge", "port": 445} in probe_plan(mesh, "laptop")["connections"]
+
+
+def test_the_probe_port_is_open_to_all_and_no_grant_makes_it_one_to_refuse() -> None:
+    mesh = model(everywhere={"mesh_grants": [{"from": ["nas"], "to": ["edge"], "ports": ["tcp:7733"]}]})
+    assert probe_plan(mesh, "edge")["answers"] == [22]
+
+
+def test_the_loopback_of_a_node_without_tun_is_tried_by_everybody() -> None:
+    mesh = model(hosts={"mini-2": {"tailscaled_proxy_port": 1099}})
+    assert 1099 in probe_plan(mesh, "mini-2")["answers"]
+    others = [name for name in mesh["nodes"] if name != "mini-2"]
+    assert all({"to": "mini-2", "port": 1099} in probe_plan(mesh, name)["connections"] for name in others)
 
 
 @pytest.mark.parametrize("host", ["nobody", None, 7])
 def test_refuses_a_host_that_is_not_there(host: t.Any) -> None:
     with pytest.raises(AnsibleFilterError, match=r"probe_plan: .* is no host of the model; there are edge, hub"):
         probe_plan(model(), host)
+
+
+RELAYS = {"relays": ["edge", "out"], "nodes": ["edge", "mini-1", "mini-2", "nas", "laptop", "out"]}
+OUT = {"out": {"mesh_public_address": "203.0.113.13"}}
+
+
+def test_a_node_behind_an_unknown_nat_asks_two_servers_where_they_see_it() -> None:
+    mesh = model(hosts={**OUT, "nas": {"mesh_nat": "auto"}}, groups=RELAYS)
+    servers = [{"address": "203.0.113.11", "port": 3478}, {"address": "203.0.113.13", "port": 3478}]
+    assert {name: probe_plan(mesh, name)["stun"] for name in ("nas", "laptop", "edge")} == {
+        "nas": servers, "laptop": [], "edge": [],
+    }  # fmt: skip
+
+
+def test_one_server_says_nothing_about_a_nat() -> None:
+    assert probe_plan(model(hosts={"nas": {"mesh_nat": "auto"}}), "nas")["stun"] == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import socket
+import ssl
 import threading
 import types
 import typing as t
@@ -14,6 +15,7 @@ from ansible_collections.wonder.mesh.plugins.module_utils import _ready
 from ansible_collections.wonder.mesh.plugins.module_utils._daemon import DaemonError
 from ansible_collections.wonder.mesh.plugins.module_utils._ready import wait_until_ready
 from ansible_collections.wonder.mesh.plugins.module_utils._systemd import UnitState
+from fleet.authority import Authority
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -142,3 +144,47 @@ def test_a_socket_must_accept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
             wait(UP, socket="s", timeout=1)
         server.listen()
         wait(UP, socket="s")
+
+
+@pytest.fixture
+def front(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Authority]:
+    """A server of vps.example.com on port 443 of this host, and the authority of its certificate."""
+    authority = Authority("those who know it")
+    (tmp_path / "both.pem").write_text("".join(authority.issue(["vps.example.com"])))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "both.pem")
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    monkeypatch.setattr(_ready, "HTTPS", server.server_address[1])
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield authority
+    server.shutdown()
+    server.server_close()
+
+
+def trust(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
+    context = ssl.create_default_context(cadata=authority.certificate)
+    monkeypatch.setattr(ssl, "create_default_context", lambda: context)
+
+
+def test_a_certificate_that_the_host_trusts_is_right(front: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
+    trust(front, monkeypatch)
+    wait(UP, https="vps.example.com")
+
+
+@pytest.mark.usefixtures("front")
+def test_a_certificate_that_nobody_trusts_is_none() -> None:
+    with pytest.raises(DaemonError, match=r"certificate for vps.example.com that this host does not trust"):
+        wait(UP, https="vps.example.com")
+
+
+def test_a_certificate_for_another_name_is_none(front: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
+    trust(front, monkeypatch)
+    with pytest.raises(DaemonError, match=r"other.example.com.* Hostname mismatch"):
+        wait(UP, https="other.example.com")
+
+
+def test_a_certificate_that_is_yet_to_be_had_is_waited_for_by_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        monkeypatch.setattr(_ready, "HTTPS", closed.getsockname()[1])
+    wait(UP, https="vps.example.com")

@@ -12,6 +12,7 @@ import pytest
 from ansible_collections.wonder.mesh.plugins.module_utils import _probe_peer
 from ansible_collections.wonder.mesh.plugins.modules import mesh_probe
 from tests.unit.probe import servers
+from tests.unit.probe.stun_servers import response, stun_server
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -166,6 +167,16 @@ def test_a_stranger_needs_no_tailscale(run_module: Run, tmp_path: Path) -> None:
     assert (result["node"], result["node_error"], result["ports"][0]["open"]) == (None, "", True)
 
 
+def test_a_host_learns_where_stun_servers_see_it(run_module: Run) -> None:
+    with stun_server(lambda _, it: response(it)) as one, stun_server(lambda _, it: response(it, port=4001)) as other:
+        asked = [{"address": "127.0.0.1", "port": port} for port in (one, other)]
+        result = run_module(mesh_probe.main, stun=asked)
+    assert result["mappings"] == [
+        {**asked[0], "seen": "192.0.2.1 32853", "error": ""},
+        {**asked[1], "seen": "192.0.2.1 4001", "error": ""},
+    ]
+
+
 def test_a_hanging_resolver_does_not_hold_the_module_up(
     run_module: Run, tailscale: Callable[[str], str], port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -187,10 +198,12 @@ def test_a_hanging_resolver_does_not_hold_the_module_up(
         tailscale=tailscale(direct("nas")),
         peers=[NAS],
         ports=[{"name": "hub", "address": "hub.wm.test", "port": 443}],
+        stun=[{"address": "hub.wm.test", "port": 3478}],
         relay_after=1,
     )
     assert time.monotonic() - begin < 3.5
     assert "ran out" in result["ports"][0]["error"]
+    assert (result["mappings"][0]["seen"], result["mappings"][0]["error"]) == ("", "it was not asked")
     assert result["peers"][0]["carried"]
 
 

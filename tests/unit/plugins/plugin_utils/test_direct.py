@@ -33,7 +33,7 @@ class Host:
         self.action._low_level_execute_command = self._execute
 
     def ask(self, **variables: t.Any) -> dict[str, t.Any] | None:
-        return _direct.ask(self.action, PROGRAM, {}, {"ansible_python_interpreter": sys.executable, **variables})
+        return _direct._ask(self.action, PROGRAM, {}, {"ansible_python_interpreter": sys.executable, **variables})
 
     def _execute(self, command: str, in_data: bytes) -> dict[str, t.Any]:
         self.commands.append(command)

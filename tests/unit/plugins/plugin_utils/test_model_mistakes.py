@@ -138,8 +138,31 @@ MISTAKES: dict[str, tuple[dict[str, t.Any], str]] = {
     ),
     "grant to": (
         everywhere(mesh_grants=[{"from": ["nas"], "to": ["tag:relay"], "ports": ["tcp:1"]}]),
-        r"mesh_grants\[0\].to: found \"tag:relay\": it is not a node or a tag in use",
+        r"mesh_grants\[0\].to: found \"tag:relay\": it is not a node, a tag in use, a group",
     ),
+    "grant to nobody": (
+        everywhere(mesh_grants=[{"from": ["nas"], "to": ["mini-9"], "ports": ["tcp:1"]}]),
+        r"all: mesh_grants\[0\].to: found \"mini-9\": it is not a node.* Name one of edge, mini-1, .*tag:node",
+    ),
+    "grant to unknown group": (
+        everywhere(
+            mesh_groups={"family": ["bob@"]}, mesh_grants=[{"from": ["group:famly"], "to": ["nas"], "ports": ["tcp:1"]}]
+        ),
+        r"mesh_grants\[0\].from: found \"group:famly\": .*a group of mesh_groups or a person\. .*group:family",
+    ),
+    "grant to a person": (
+        everywhere(mesh_grants=[{"from": ["nas"], "to": ["bob@"], "ports": ["tcp:1"]}]),
+        r"mesh_grants\[0\].to: found \"bob@\": it is not a node, a tag in use, a group of mesh_groups\. ",
+    ),
+    "admins of an unknown group": (everywhere(mesh_admins=["group:ops"]), "mesh_admins: .*nor a group of mesh_groups"),
+    "groups": (everywhere(mesh_groups=["bob@"]), "all: mesh_groups: .*must be a mapping of names to lists"),
+    "group name": (everywhere(mesh_groups={"The Family": ["bob@"]}), "all: mesh_groups.The Family: .*Rename it"),
+    "group of nobody": (everywhere(mesh_groups={"family": []}), "mesh_groups.family: .*somebody in it"),
+    "group of a node": (
+        everywhere(mesh_groups={"family": ["nas"]}),
+        r"mesh_groups.family: found \"nas\": it is no person",
+    ),
+    "group of a list": (everywhere(mesh_groups={"family": [["bob@"]]}), "mesh_groups.family: .*it is no person"),
     "grant port": (
         everywhere(mesh_grants=[{"from": ["nas"], "to": ["edge"], "ports": [22]}]),
         r"mesh_grants\[0\].ports: found 22: it is no protocol with a port",
@@ -148,7 +171,6 @@ MISTAKES: dict[str, tuple[dict[str, t.Any], str]] = {
         everywhere(mesh_grants=[{"from": ["nas"], "to": ["edge"], "ports": ["tcp:9-1"]}]),
         r"mesh_grants\[0\].ports: .*no protocol with a port",
     ),
-    "userspace gateway": (on("edge", tailscaled_tun=False), "edge: tailscaled_tun: .*comes later"),
     "tun": (on("nas", tailscaled_tun="maybe"), "nas: tailscaled_tun: .*neither true nor false"),
     "prefix v4": (on("hub", headscale_prefix_v4="10.0.0.0/8"), "hub: headscale_prefix_v4: .*100.64.0.0/10 only"),
     "prefix v6": (on("hub", headscale_prefix_v6="fd00::/48"), "hub: headscale_prefix_v6: .*fd7a:115c:a1e0::/48 only"),

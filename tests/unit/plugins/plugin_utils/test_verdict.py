@@ -21,7 +21,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=6,
 )
-KEYS = ["node", "peers", "connections", "answers", "urls", "ports", "failed", "msg"]
+KEYS = ["node", "peers", "connections", "answers", "urls", "ports", "mappings", "failed", "msg"]
 
 
 def check(result: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -72,7 +72,7 @@ def test_each_connection_is_either_granted_or_refused(mesh: t.Any, healthy: dict
     assert to_service == [("edge", "mini-1"), ("edge", "mini-2")]
     refused = {(each["from"], each["to"], each["port"]) for each in result["refusals"]}
     assert {("mini-1", "nas", 22), ("laptop", "mini-1", 8000), ("stranger", "hub", 9090)} <= refused
-    assert len(result["grants"]) + len(result["refusals"]) == 20 + 8 + 5
+    assert len(result["grants"]) + len(result["refusals"]) == 20 + 8 + 4 + 5
 
 
 def test_an_open_policy_turns_the_refusals_red(mesh: t.Any) -> None:
@@ -152,6 +152,29 @@ def test_another_path_than_predicted(mesh: t.Any, healthy: dict[str, t.Any], str
     assert result["ok"] is ok
     line = next(iter(result["problems"] if strict else result["warnings"]))
     assert line.startswith("edge reaches mini-1 by a relay, not a direct path: a firewall drops UDP at edge or mini-1")
+
+
+@pytest.mark.parametrize(
+    ("seen", "to_public", "to_easy", "to_hard"),
+    [
+        (["192.0.2.9 1", "192.0.2.9 1"], "direct", "direct", "unknown"),  # easy or full-cone
+        (["192.0.2.9 1", "192.0.2.9 2"], "direct", "relay", "relay"),
+        (["", ""], "relay", "relay", "relay"),
+        (["192.0.2.9 1", ""], "unknown", "unknown", "unknown"),
+        (["192.0.2.9 1"], "unknown", "unknown", "unknown"),
+        ([], "unknown", "unknown", "unknown"),
+    ],
+)
+def test_what_an_unknown_nat_does_is_foretold_from_its_mappings(
+    seen: list[str], to_public: str, to_easy: str, to_hard: str
+) -> None:
+    mesh = model(hosts={"laptop": {"mesh_nat": "auto"}})
+    measured = changed(measure(mesh), "laptop", "mappings", value=[{"seen": each} for each in seen])
+    result = check(judge(mesh, measured))
+    found = {to: find(result["paths"], **{"from": "laptop"}, to=to)["predicted"] for to in ("edge", "mini-1", "nas")}
+    assert found == {"edge": to_public, "mini-1": to_easy, "nas": to_hard}
+    back = {to: find(result["paths"], to="laptop", **{"from": to})["predicted"] for to in ("edge", "mini-1", "nas")}
+    assert back == found
 
 
 def test_a_peer_relay_is_as_good_as_a_relay(mesh: t.Any, healthy: dict[str, t.Any]) -> None:
