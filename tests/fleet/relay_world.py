@@ -8,7 +8,6 @@ import contextlib
 import json
 import os
 import subprocess
-import time
 import typing as t
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from world import run
 from ansible_collections.wonder.mesh.plugins.plugin_utils import _programs
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from world import Fleet
 
@@ -89,15 +88,6 @@ def reach(mesh: Fleet, sources: t.Iterable[str], seconds: float) -> dict[tuple[s
 
     with concurrent.futures.ThreadPoolExecutor() as pool:
         return {pair: took for each in pool.map(ask, sources) for pair, took in each.items()}
-
-
-def wait_until(seconds: float, holds: Callable[[], bool]) -> float:
-    """How long it took; fails when it takes longer."""
-    since = time.monotonic()
-    while not holds():
-        assert time.monotonic() < since + seconds, f"not within {seconds} s"
-        time.sleep(0.5)
-    return time.monotonic() - since
 
 
 def heard(mesh: Fleet) -> bool:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from world import run
+from world import run, wait_until
 
 from ansible_collections.wonder.mesh.plugins.plugin_utils import _programs
 from fleet.authority import Authority, write_private
@@ -69,6 +69,7 @@ ROOT_OF_EDGE = "/var/lib/caddy/.local/share/caddy/pki/authorities/local/root.crt
 PLACES = "/run/said /etc /var/lib/wonder-mesh"
 INTERNAL = "tunless.wm.test"
 PATIENCE = 40  # seconds for a certificate
+STARTED = 60  # seconds for the DNS server
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +94,8 @@ def dns(demo: Fleet, key: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
         (place / "log").open("w", encoding="utf-8") as log,
         demo.started_inside("stranger", [KNOT, "--config", str(place / "knot.conf")], log),
     ):
+        # It may take seconds, and an authority that asks before has found that the name is not there.
+        wait_until(STARTED, lambda: "server started" in (place / "log").read_text(encoding="utf-8"))
         yield server
         print((place / "log").read_text(encoding="utf-8"))
 

@@ -26,9 +26,8 @@ from relay_world import (
     policy_without,
     reach,
     regions,
-    wait_until,
 )
-from world import run
+from world import run, wait_until
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator

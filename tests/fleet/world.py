@@ -12,6 +12,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 import typing as t
 from pathlib import Path
 
@@ -19,7 +20,7 @@ import testinfra
 import yaml
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from testinfra.backend.base import CommandResult
     from testinfra.host import Host
@@ -191,6 +192,15 @@ class Fleet:
             text=True,
             timeout=seconds,
         )
+
+
+def wait_until(seconds: float, holds: Callable[[], bool]) -> float:
+    """How long it took; fails when it takes longer."""
+    since = time.monotonic()
+    while not holds():
+        assert time.monotonic() < since + seconds, f"not within {seconds} s"
+        time.sleep(0.5)
+    return time.monotonic() - since
 
 
 def run(host: Host, command: str) -> CommandResult:
