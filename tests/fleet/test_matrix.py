@@ -9,8 +9,8 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from relay_world import reach, wait_until
-from world import Fleet, run
+from relay_world import reach
+from world import Fleet, run, wait_until
 
 from ansible_collections.wonder.mesh.plugins.plugin_utils._paths import predict_kinds
 
