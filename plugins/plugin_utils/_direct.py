@@ -41,7 +41,10 @@ from {PACKAGE}._command import run_command
 
 
 def say(arguments):
-    print(json.dumps(answer(run_command, json.loads(arguments))))
+    try:
+        print(json.dumps(answer(run_command, json.loads(arguments))))
+    except Exception as exc:  # in -vvv it is told, and the module says it to whoever must mend it
+        raise SystemExit(f"{{type(exc).__name__}}: {{exc}}") from None
 """
 # Where Ansible finds the interpreter itself, it is not asked for it: that is a call of its own.
 ANY = '"$(command -v /usr/bin/python3 || command -v python3)"'
@@ -57,7 +60,7 @@ def ask(
 ) -> dict[str, t.Any]:
     """The answer of a ``program`` on the task's host; of the module, if that is all that can be asked there.
 
-    A program that fails says nothing of why: the module is asked then, too.
+    A program that fails is no answer: the module is asked then, too.
     """
     answer = _ask(action, sent, arguments, variables)
     return run_module(action, module, arguments, variables) if answer is None else answer

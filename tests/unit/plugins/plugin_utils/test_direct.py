@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import platform
+import re
 import subprocess
 import sys
 import types
@@ -26,18 +27,20 @@ class Host:
         self.commands: list[str] = []
         self.pipelining = True
         self.before = ""  # what a login prints
+        self.errors = ""
         self.action = t.cast("t.Any", types.SimpleNamespace())
         self.action._task = types.SimpleNamespace(delegate_to=None)
         self.action._templar = types.SimpleNamespace(template=lambda text: text)
         self.action._connection = types.SimpleNamespace(is_pipelining_enabled=lambda _wrap: self.pipelining)
         self.action._low_level_execute_command = self._execute
 
-    def ask(self, **variables: t.Any) -> dict[str, t.Any] | None:
-        return _direct._ask(self.action, PROGRAM, {}, {"ansible_python_interpreter": sys.executable, **variables})
+    def ask(self, sent: bytes = PROGRAM, **variables: t.Any) -> dict[str, t.Any] | None:
+        return _direct._ask(self.action, sent, {}, {"ansible_python_interpreter": sys.executable, **variables})
 
     def _execute(self, command: str, in_data: bytes) -> dict[str, t.Any]:
         self.commands.append(command)
         done = subprocess.run(["sh", "-c", command], input=in_data, capture_output=True, check=False, timeout=60)
+        self.errors = done.stderr.decode()
         return {"rc": done.returncode, "stdout": self.before + done.stdout.decode()}
 
 
@@ -89,6 +92,11 @@ def test_a_task_for_another_host_is_left_to_the_module(host: Host) -> None:
 def test_what_fails_or_says_nothing_is_left_to_the_module(host: Host, interpreter: str) -> None:
     assert host.ask(ansible_python_interpreter=interpreter) is None
     assert len(host.commands) == 1
+
+
+def test_who_asks_for_all_that_is_said_reads_no_stack_trace(host: Host) -> None:
+    assert host.ask(_direct.program("_wireguard_host_info")) is None  # it wants arguments
+    assert re.fullmatch(r"\w+Error: .*\n", host.errors)
 
 
 def test_it_is_a_small_part_of_a_module() -> None:
