@@ -13,6 +13,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.wonder.mesh.plugins.plugin_utils._caddy_access import client_policies
+from ansible_collections.wonder.mesh.plugins.plugin_utils._caddy_challenges import handed_on
 from ansible_collections.wonder.mesh.plugins.plugin_utils._caddy_services import STREAM_CLOSE_DELAY, offline, routes
 from ansible_collections.wonder.mesh.plugins.plugin_utils._caddy_streams import listeners, passthrough
 from ansible_collections.wonder.mesh.plugins.plugin_utils._caddy_tls import tls_apps
@@ -69,6 +70,7 @@ def configuration(
     services = [each for each in published if each["protocol"] == "http"]
     names = sorted({*([front] if front else []), *(service["host"] for service in services)})
     streams = listeners(model, published)
+    others = _other_gateways(model, host) if services and not acme.dns else []
     return {
         "admin": {"listen": ADMIN, "config": {"persist": False}},
         "apps": {
@@ -91,15 +93,27 @@ def configuration(
                         "listen": [":80"],
                         **LIMITS,
                         **_wrappers([], handover),
-                        "routes": [*(_captive(front) if front else []), *_redirects(names), NOT_FOUND],
+                        "routes": [
+                            *handed_on(others, names),
+                            *(_captive(front) if front else []),
+                            *_redirects(names),
+                            NOT_FOUND,
+                        ],
                         "automatic_https": {"disable": True},
                     },
                 }
             },
-            **tls_apps(certificates, acme, services),
+            **tls_apps(certificates, acme, services, shared=bool(others)),
             **({"layer4": {"servers": streams}} if streams else {}),
         },
     }
+
+
+def _other_gateways(model: Model, host: str) -> list[str]:
+    """The public addresses of those that serve the same names."""
+    if host not in model["gateways"]:
+        return []
+    return [str(model["hosts"][each]["public_address"]) for each in model["gateways"] if each != host]
 
 
 def _wrappers(others: list[dict[str, t.Any]], handover: bool) -> dict[str, t.Any]:

@@ -66,14 +66,21 @@ def guards(
     return found
 
 
-def cleaned(services: Sequence[Service]) -> Route:
-    """The route before all services: where a client comes from and who it is, it does not say itself."""
+def cleaned(services: Sequence[Service]) -> list[Route]:
+    """The routes before all services: where a client comes from and who it is, it does not say itself."""
     told = {IDENTITY}
     for service in services:
         if forward := service["access"]["forward_auth"]:
             told.update(forward["headers"])
-    request = {"set": {"X-Real-Ip": ["{http.request.remote.host}"]}, "delete": sorted({*FROM_CLIENT, *told})}
-    return {"handle": [{"handler": "headers", "request": request}]}
+    refused = sorted({*FROM_CLIENT, *told})
+    return [
+        # Almost nobody says one of these, and to look for them costs less than to delete them.
+        {
+            "match": [{"header": {name: []}} for name in refused],
+            "handle": [{"handler": "headers", "request": {"delete": refused}}],
+        },
+        {"handle": [{"handler": "headers", "request": {"set": {"X-Real-Ip": ["{http.request.remote.host}"]}}}]},
+    ]
 
 
 def ambiguous(services: Sequence[Service]) -> list[dict[str, t.Any]]:

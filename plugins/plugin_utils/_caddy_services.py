@@ -10,6 +10,7 @@ import itertools
 import typing as t
 
 from ansible_collections.wonder.mesh.plugins.plugin_utils._caddy_access import ambiguous, cleaned, guards
+from ansible_collections.wonder.mesh.plugins.plugin_utils._caddy_dispatch import dispatched
 from ansible_collections.wonder.mesh.plugins.plugin_utils._caddy_streams import (
     HEALTH_INTERVAL,
     HEALTH_TIMEOUT,
@@ -36,10 +37,6 @@ FAIL_DURATION = "5s"  # longer than one request tries; after it the health check
 # home that lost its power they keep connections no longer than the questions would have taken to find out.
 WATCHED = 1000
 KEPT = "4s"
-
-# Caddy tries one route after the other, but finds a name among more than 100 of one matcher by halves. So that it has
-# to try few of each, names are in groups of such sizes, with groups of them inside.
-GROUPS = (1200, 120, 12)
 
 # What the gateway says while no replica of a service answers; a browser asks again by itself.
 OFFLINE_STATUSES = ["502", "503", "504"]
@@ -72,22 +69,7 @@ def routes(model: Model, host: str, services: Sequence[Service], resolver: str) 
         found[name] = [
             *ambiguous(of_host), *(_service(model, service, transport, watched) for service in of_host),
         ]  # fmt: skip
-    return [cleaned(services), *_grouped(list(found.items()), GROUPS)] if found else []
-
-
-def _grouped(by_host: Sequence[tuple[str, list[Route]]], sizes: Sequence[int]) -> list[Route]:
-    """The routes of these hosts, such that few are tried for any of them."""
-    size = next((each for each in sizes if each < len(by_host)), 0)
-    if not size:
-        return [route for _, routes_of_host in by_host for route in routes_of_host]
-    groups = (by_host[first : first + size] for first in range(0, len(by_host), size))
-    return [
-        {
-            "match": [{"host": [name for name, _ in group]}],
-            "handle": [{"handler": "subroute", "routes": _grouped(group, sizes)}],
-        }
-        for group in groups
-    ]
+    return [*cleaned(services), *dispatched(found, shared=not watched)] if found else []
 
 
 def offline(services: Sequence[Service]) -> dict[str, t.Any]:
@@ -121,21 +103,22 @@ def _service(model: Model, service: Service, transport: dict[str, t.Any], watche
     own = dict(transport)
     if timeout := service["access"]["timeout"]:
         own["response_header_timeout"] = f"{timeout}s"
-    health: dict[str, t.Any] = {
-        "active": {
-            "uri": service["health"],
-            "interval": HEALTH_INTERVAL,
-            "timeout": HEALTH_TIMEOUT,
-            "headers": {"Host": [service["host"]]},
-        }
+    if service["access"]["h2c"]:
+        own["versions"] = ["h2c", "2"]
+    active = {
+        "uri": service["health"],
+        "interval": HEALTH_INTERVAL,
+        "timeout": HEALTH_TIMEOUT,
+        "headers": {"Host": [service["host"]]},
     }
+    health: dict[str, t.Any] = {"active": active} if service["health"] else {}
     if len(service["replicas"]) > 1:
         # On a kept connection a request to a home that lost its power hangs for minutes (measured: only a new dial
         # times out, and only a failed dial is tried elsewhere). A single replica has no elsewhere: it keeps its pool,
         # and one answer that does not come in time must not end it for everybody.
         own["keep_alive"] = {"enabled": False}
         health["passive"] = {"fail_duration": FAIL_DURATION, "max_fails": 1}
-    elif not watched:
+    elif not (watched and health):
         own["keep_alive"] = {"idle_timeout": KEPT}
         health = {}
     proxy = {

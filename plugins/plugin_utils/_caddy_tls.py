@@ -34,8 +34,13 @@ class Acme:
     wildcards: Sequence[str] = ()
 
 
-def tls_apps(certificates: Sequence[Mapping[str, str]], acme: Acme, services: Iterable[Service]) -> dict[str, t.Any]:
-    """The apps ``tls`` and, where the host's own authority is needed, ``pki``."""
+def tls_apps(
+    certificates: Sequence[Mapping[str, str]], acme: Acme, services: Iterable[Service], shared: bool = False
+) -> dict[str, t.Any]:
+    """The apps ``tls`` and, where the host's own authority is needed, ``pki``.
+
+    shared: whether other gateways serve the same names, so that only a challenge that is handed on finds its answer.
+    """
     internal = sorted({service["host"] for service in services if service["certificate"] == INTERNAL})
     loaded: dict[str, t.Any] = {}
     if certificates:
@@ -45,7 +50,7 @@ def tls_apps(certificates: Sequence[Mapping[str, str]], acme: Acme, services: It
     policies: list[dict[str, t.Any]] = []
     if internal:
         policies.append({"subjects": internal, "issuers": [{"module": "internal"}]})
-    if issuer := _issuer(acme):
+    if issuer := _issuer(acme, shared):
         policies.append({"issuers": [{"module": "acme", **issuer}]})
     tls: dict[str, t.Any] = {"certificates": loaded} if loaded else {}
     if policies:
@@ -55,13 +60,15 @@ def tls_apps(certificates: Sequence[Mapping[str, str]], acme: Acme, services: It
     return {"tls": tls, **({"pki": own} if internal else {})}
 
 
-def _issuer(acme: Acme) -> dict[str, t.Any]:
+def _issuer(acme: Acme, shared: bool) -> dict[str, t.Any]:
     issuer: dict[str, t.Any] = {key: value for key, value in (("email", acme.email), ("ca", acme.ca)) if value}
     if acme.dns:
         challenge: dict[str, t.Any] = {"provider": _provider(acme)}
         if acme.dns.get("resolvers"):
             challenge["resolvers"] = [with_port(each) for each in acme.dns["resolvers"]]
         issuer["challenges"] = {"dns": challenge}
+    elif shared:
+        issuer["challenges"] = {"tls-alpn": {"disabled": True}}
     return issuer
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.wonder.mesh.plugins.plugin_utils._measured import OUTSIDE, Measured
-from ansible_collections.wonder.mesh.plugins.plugin_utils._outside_access import SERVED, expected
+from ansible_collections.wonder.mesh.plugins.plugin_utils._outside_access import expected, served
 from ansible_collections.wonder.mesh.plugins.plugin_utils._outside_streams import (
     judge_streams,
     new_entry,
@@ -79,7 +79,7 @@ def _judge_service(
         elif guarded.ok is None:
             report.not_measured(f"{url} from {stranger.host}: {guarded.reason}")
         return
-    entry.update(status=status, ok=status in SERVED)
+    entry.update(status=status, ok=served(service, status))
     if not entry["ok"]:
         found = f"status {status}" if status is not None else error or "no answer"
         if all(nodes[replica["node"]].missing == OUTSIDE for replica in service["replicas"]):

@@ -15,6 +15,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.wonder.mesh.plugins.plugin_utils._types import Model, Service
 
 SERVED = range(200, 400)
+WRONG_METHOD, WRONG_CONTENT = 405, 415  # what a program of gRPC says to a GET
 # What Caddy says to a client without a certificate, and what a client sees that was still speaking.
 NO_CERTIFICATE, CUT = "certificate required", ("eof occurred", "reset", "closed")
 
@@ -24,6 +25,13 @@ class Expected(t.NamedTuple):
 
     ok: bool | None
     reason: str
+
+
+def served(service: Service, status: int | None) -> bool:
+    """Whether it is the program that answered, and well."""
+    if not service["health"] and status in (WRONG_METHOD, WRONG_CONTENT):
+        return True
+    return status is not None and status in SERVED
 
 
 def shut_out(model: Model, service: Service, stranger: str) -> bool | None:
@@ -49,15 +57,15 @@ def expected(model: Model, service: Service, stranger: str, status: int | None, 
     if out is None and status == 403:
         return Expected(None, f"it may come from none of {', '.join(access['allow'])}")
     if out:
-        return _refused(status, (403,), f"is not among {', '.join(access['allow'])}")
+        return _refused(service, status, (403,), f"is not among {', '.join(access['allow'])}")
     if access["basic_auth"]:
-        return _refused(status, (401,), "has no password")
+        return _refused(service, status, (401,), "has no password")
     if access["forward_auth"]:
-        return _refused(status, (*range(300, 400), 401, 403), "is known to no auth service")
+        return _refused(service, status, (*range(300, 400), 401, 403), "is known to no auth service")
     return None
 
 
-def _refused(status: int | None, right: tuple[int, ...], who: str) -> Expected | None:
+def _refused(service: Service, status: int | None, right: tuple[int, ...], who: str) -> Expected | None:
     if status in right:
         return Expected(True, "")
-    return Expected(False, f"who {who}") if status is not None and status in SERVED else None
+    return Expected(False, f"who {who}") if served(service, status) else None

@@ -22,7 +22,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.wonder.mesh.plugins.plugin_utils._values import Problems
 
 # What an entry may say of it, by protocol.
-HTTP_KEYS = ("allow", "basic_auth", "forward_auth", "client_certificates", "max_body", "timeout")
+HTTP_KEYS = ("allow", "basic_auth", "forward_auth", "client_certificates", "max_body", "timeout", "h2c")
 STREAM_KEYS = ("allow",)
 USERS = "caddy_users"
 USER = re.compile(
@@ -60,6 +60,9 @@ def read_access(node: str, where: str, item: dict[t.Any, t.Any], problems: Probl
         fix = "Name the file of the authority that signs your clients' certificates"
         wrong("client_certificates", authority, "it is no path", fix)
         authority = None
+    h2c = item.get("h2c")
+    if h2c is not None and not isinstance(h2c, bool):
+        wrong("h2c", h2c, "it is neither true nor false", "Use true for a program that speaks HTTP/2 without TLS only")
     return Access(
         allow=_networks(item.get("allow"), wrong),
         basic_auth=basic,
@@ -67,6 +70,7 @@ def read_access(node: str, where: str, item: dict[t.Any, t.Any], problems: Probl
         client_certificates=authority or "",
         max_body=_amount("max_body", item.get("max_body"), SIZE, SIZES, MAX_BODY, "500MB", wrong),
         timeout=_amount("timeout", item.get("timeout"), TIME, TIMES, TIMEOUT, "10m", wrong),
+        h2c=h2c is True,
     )
 
 

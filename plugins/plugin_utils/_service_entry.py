@@ -52,7 +52,7 @@ class Entry:
     protocol: str
     host: str  # "" for none
     path: str  # "" but for http
-    health: str  # a path for http, what to send for udp, else ""
+    health: str  # a path for http, what to send for udp, or "" for none
     port: int
     public_port: int
     count: int
@@ -110,8 +110,10 @@ def read_entry(node: str, where: str, item: t.Any, problems: Problems) -> Entry 
         path = text(
             "path", "/", PATH, "a path starts with / and is plain", "Write it like /blog, or leave it out", PATH_LENGTH
         )
+        # A program of gRPC answers no GET, so without a word it is not asked.
+        usual = None if item.get("h2c") is True else "/"
         health = text(
-            "health", "/", HEALTH, "a health path starts with / and is plain", "Write it like /healthz", HEALTH_LENGTH
+            "health", usual, HEALTH, "a health path starts with / and is plain", "Write it like /healthz", HEALTH_LENGTH
         )
     elif protocol == "udp":
         health = text(

@@ -17,7 +17,7 @@ from world import run
 if t.TYPE_CHECKING:
     from world import Fleet
 
-TALK = Path(__file__).with_name("talk.py")
+TALK, BULK = (Path(__file__).with_name(f"{name}.py") for name in ("talk", "bulk"))
 DONE = "/run/talk.done"
 RELOADS = 20
 SPOOFED = "198.51.100.66"
@@ -65,24 +65,32 @@ def test_the_next_replica_of_a_tcp_service_takes_over_within_five_seconds(demo: 
 
 @pytest.fixture(scope="module")
 def talked(demo: Fleet) -> dict[str, dict[str, t.Any]]:
-    """What a stream of each kind said while the gateway was reloaded twenty times."""
+    """What a stream of each kind said while the gateway was reloaded twenty times, and others that carried much."""
     stranger, edge = demo.host("stranger"), demo.host("edge")
     run(stranger, f"rm --force {DONE}")
+    plans = [
+        f"timeout 120 python3 -I -c {shlex.quote(each.read_text(encoding='utf-8'))} {DONE}" for each in (TALK, BULK)
+    ]
     with concurrent.futures.ThreadPoolExecutor() as pool:
-        talk = pool.submit(run, stranger, f"timeout 120 python3 -I -c {shlex.quote(TALK.read_text())} {DONE}")
+        talks = [pool.submit(run, stranger, plan) for plan in plans]
         time.sleep(2)
         each = "timeout 20 systemctl reload caddy.service"
         reloaded = run(edge, f"for i in $(seq {RELOADS}); do {each} || exit; done").rc
         run(stranger, f"touch {DONE}")
-        found = talk.result()
+        words, much = (json.loads(talk.result().stdout) for talk in talks)
     assert reloaded == 0
-    return t.cast("dict[str, dict[str, t.Any]]", json.loads(found.stdout))
+    return words | {f"much {kind}": heard for kind, heard in much.items()}
 
 
 @pytest.mark.parametrize("kind", ["tcp", "udp", "tls"])
 def test_twenty_reloads_cut_no_stream(talked: dict[str, dict[str, t.Any]], kind: str) -> None:
     assert talked[kind]["ended"] == ""
     assert talked[kind]["words"] > RELOADS
+
+
+@pytest.mark.parametrize("kind", ["http", "tcp", "tls"])
+def test_what_goes_both_ways_through_twenty_reloads_is_whole(talked: dict[str, dict[str, t.Any]], kind: str) -> None:
+    assert talked[f"much {kind}"] == {"same": True, "error": ""}
 
 
 def test_a_stranger_cannot_say_that_it_is_somebody_else(demo: Fleet) -> None:

@@ -53,7 +53,7 @@ class Gateway:
     """One with its configuration in a directory of its own, and in another, if given, what it needs besides."""
 
     def __init__(self, place: Path, authority: Authority, names: Sequence[str], work: Path | None = None) -> None:
-        self.place, self.work, self.port = place, work or place, free_port()
+        self.place, self.work, self.address, self.port = place, work or place, "127.0.0.1", free_port()
         self.binary, self.config = str(caddy(self.work)), place / "caddy.json"
         self.socket, self.log = f"unix/{self.work}/admin.sock", self.work / "log"
         self._authority = authority.certificate
@@ -61,13 +61,13 @@ class Gateway:
         (place / "1.crt").write_text(certificate)
         (place / "1.key").write_text(key)
 
-    def configure(self, model: Model, users: Mapping[str, str] | None = None) -> dict[str, t.Any]:
+    def configure(self, model: Model, users: Mapping[str, str] | None = None, host: str = "edge") -> dict[str, t.Any]:
         """What the role would put on the host, in this directory and on our port. users: as in caddy_users."""
-        for file in caddy_access_files(model, "edge", users or {}, str(self.place)):
+        for file in caddy_access_files(model, host, users or {}, str(self.place)):
             content = file["content"] if "content" in file else Path(file["source"]).read_text(encoding="utf-8")
             Path(file["path"]).write_text(content, encoding="utf-8")
         pair = {"certificate": f"{ON_HOST}/1.crt", "key": f"{ON_HOST}/1.key"}
-        text = json.dumps(caddy_config(model, "edge", [pair]))
+        text = json.dumps(caddy_config(model, host, [pair]))
         for node in model["nodes"]:
             text = text.replace(model["hosts"][node]["dns"], "127.0.0.1")
         config = json.loads(text.replace(ON_HOST, str(self.place)))
@@ -77,7 +77,8 @@ class Gateway:
         return t.cast("dict[str, t.Any]", config)
 
     def write(self, config: object) -> None:
-        self.config.write_text(json.dumps(config), encoding="utf-8")
+        """As the role does."""
+        self.config.write_text(json.dumps(config, indent=1, sort_keys=True), encoding="utf-8")
 
     def run(self, verb: str, *arguments: str, config: Path | None = None) -> subprocess.CompletedProcess[str]:
         command = [self.binary, verb, "--config", str(config or self.config), *arguments]
@@ -99,7 +100,7 @@ class Gateway:
             )
             try:
                 until = time.monotonic() + START
-                while not listens(self.port):
+                while not listens(self.port, self.address):
                     assert process.poll() is None, self.log.read_text()
                     assert time.monotonic() < until, self.log.read_text()
                     time.sleep(0.05)
@@ -115,7 +116,7 @@ class Gateway:
         context = ssl.create_default_context(cadata=self._authority)
         if certificate:
             context.load_cert_chain(*certificate)
-        sock = socket.create_connection(("127.0.0.1", self.port), PATIENCE, (source, 0))
+        sock = socket.create_connection((self.address, self.port), PATIENCE, (source, 0))
         return context.wrap_socket(sock, server_hostname=name)
 
     def ask(
@@ -155,6 +156,7 @@ class Program(http.server.ThreadingHTTPServer):
 
 class Asked(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # a body that waits for the receipt of its header comes 40 ms late
     server: Program
 
     def note(self) -> dict[str, t.Any]:
@@ -204,6 +206,6 @@ def free_port() -> int:
         return int(sock.getsockname()[1])
 
 
-def listens(port: int) -> bool:
+def listens(port: int, address: str = "127.0.0.1") -> bool:
     with socket.socket() as sock:
-        return sock.connect_ex(("127.0.0.1", port)) == 0
+        return sock.connect_ex((address, port)) == 0

@@ -72,11 +72,22 @@ def test_connections_are_kept_only_where_there_is_nowhere_else_to_go() -> None:
     assert "keep_alive" not in proxies(caddy_config(single, "edge"))[0]["transport"]
 
 
+def test_a_program_of_grpc_is_spoken_to_in_its_own_way_and_asked_only_if_it_can_answer() -> None:
+    def proxy(**keys: t.Any) -> dict[str, t.Any]:
+        services = {"nas": {"mesh_services": [HELLO | {"h2c": True} | keys]}}
+        alone = services | {name: {"mesh_services": None} for name in ("mini-1", "mini-2")}
+        return proxies(caddy_config(model(hosts=alone), "edge"))[0]
+
+    assert proxy()["transport"]["versions"] == ["h2c", "2"]
+    assert "health_checks" not in proxy()
+    assert proxy(health="/healthz")["health_checks"]["active"]["uri"] == "/healthz"
+
+
 def test_longer_paths_come_first() -> None:
     paths = ("/a", "/", "/a/b", "/zz")
     services = [{**HELLO, "name": f"s{number}", "path": path} for number, path in enumerate(paths)]
     config = caddy_config(model(hosts={"mini-1": {"mesh_services": services}, "mini-2": {"mesh_services": []}}), "edge")
-    matches = [route["match"][0].get("path") for route in routes(config) if "match" in route]
+    matches = [each["match"][0].get("path") for each in routes(config) if "host" in each.get("match", [{}])[0]]
     assert matches == [["/a/b", "/a/b/*"], ["/zz", "/zz/*"], ["/a", "/a/*"], None]
 
 

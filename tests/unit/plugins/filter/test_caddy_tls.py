@@ -91,3 +91,32 @@ def test_the_secret_is_a_file_that_only_caddy_reads() -> None:
     assert found == {"files": [{"path": FILE, "content": "the secret", **common}], "certificates": [], "secret": FILE}
     found = caddy_files([], "/etc/caddy/certificates", secret_file="~/key")  # noqa: S106 - a path
     assert found["files"] == [{"path": FILE, "source": "~/key", **common}]
+
+
+def two(**changes: t.Any) -> t.Any:
+    """A mesh in which a second gateway serves the same names."""
+    nodes = ["edge", "hub", "mini-1", "mini-2", "laptop"]
+    return model(groups={"gateways": ["edge", "hub"], "nodes": nodes}, **changes)
+
+
+def test_of_two_gateways_each_asks_the_other_for_what_it_does_not_know_itself() -> None:
+    everywhere = {"mesh_dns_check": "warn"}
+    found = caddy_config(two(everywhere=everywhere), "hub")["apps"]
+    first = found["http"]["servers"]["http"]["routes"][0]
+    (asked,) = first["handle"]
+    assert first["match"][0]["path"] == ["/.well-known/acme-challenge/*"]
+    assert asked["routes"][0]["handle"][0]["upstreams"] == [{"dial": "203.0.113.11:80"}]
+    (issuer,) = found["tls"]["automation"]["policies"][0]["issuers"]
+    assert issuer == {"module": "acme", "challenges": {"tls-alpn": {"disabled": True}}}
+
+
+def test_gateways_that_prove_by_dns_ask_each_other_nothing() -> None:
+    mesh = two(everywhere={"mesh_dns_check": "warn"})
+    found = caddy_config(mesh, "hub", acme_dns=RFC2136, acme_secret=FILE)["apps"]
+    assert "acme-challenge" not in str(found["http"])
+
+
+def test_a_gateway_alone_asks_nobody_and_may_answer_as_it_likes() -> None:
+    found = apps()
+    assert "acme-challenge" not in str(found["http"])
+    assert "automation" not in found["tls"]

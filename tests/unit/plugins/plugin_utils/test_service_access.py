@@ -103,6 +103,11 @@ MISTAKES: dict[str, tuple[dict[str, t.Any], str]] = {
     ),
     "a size without unit": (nas(BLOG | {"max_body": 100}), r"\.max_body: found 100: .*no number with kB"),
     "a time without unit": (nas(BLOG | {"timeout": "10"}), r"\.timeout: .*Write it like 10m, or unlimited"),
+    "no way to speak": (nas(BLOG | {"h2c": "yes"}), r"\.h2c: found \"yes\": it is neither true nor false"),
+    "replicas that speak differently": (
+        nas(BLOG | {"h2c": True, "health": "/"}, laptop=[BLOG]),
+        r"laptop: mesh_services\.blog\.h2c: .*the replica on nas has true",
+    ),
     "replicas that differ": (
         nas(BLOG | {"allow": ["192.0.2.7"]}, laptop=[BLOG]),
         r"laptop: mesh_services\.blog\.allow: .*the replica on nas has \[\"192\.0\.2\.7/32\"\]",
@@ -129,7 +134,7 @@ def test_a_service_is_for_everybody_unless_it_says_otherwise() -> None:
     (blog,) = [each for each in model(**nas(BLOG))["services"] if each["name"] == "blog"]
     assert blog["access"] == {
         "allow": [], "basic_auth": [], "forward_auth": None, "client_certificates": "",
-        "max_body": 10 * 2**30, "timeout": 300,
+        "max_body": 10 * 2**30, "timeout": 300, "h2c": False,
     }  # fmt: skip
 
 
@@ -157,6 +162,9 @@ GUARDED: dict[str, tuple[dict[str, t.Any], int | None, int, str]] = {
     "a network": ({"allow": ["192.0.2.0/24"]}, 403, 200, "who is not among 192.0.2.0/24"),
     "its own network": ({"allow": ["203.0.113.0/24"]}, 200, 403, "does not serve stranger: status 403"),
     "a certificate": ({"client_certificates": "ca.pem"}, None, 200, "who has no certificate"),
+    "a program of gRPC": ({"h2c": True}, 415, 404, "does not serve stranger: status 404"),
+    "a program of gRPC with a health": ({"h2c": True, "health": "/"}, 200, 415, "does not serve stranger: status 415"),
+    "a password before gRPC": ({"h2c": True, "basic_auth": ["alice"]}, 401, 415, "who has no password"),
 }
 
 
