@@ -35,7 +35,7 @@ from ansible.vars.manager import VariableManager
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "collections"))
 
-from provision import STATUSES, Run
+from provision import STATUSES, Parser, Run
 
 from ansible_collections.wonder.mesh.plugins.plugin_utils._table import render
 from ansible_collections.wonder.mesh.plugins.plugin_utils._verdict import judge
@@ -231,7 +231,7 @@ def strict(inventory: Path) -> bool:
 
 def parse() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description="Provision one mesh by several workers of ansible-runner.")
+    parser = Parser(description="Provision one mesh by several workers of ansible-runner.")
     parser.add_argument("directory", type=Path, help="the private data dir that is sent, with inventory and collection")
     parser.add_argument("--worker", action="append", required=True, metavar="PATTERN=COMMAND")
     parser.add_argument("--result", type=Path, default=Path("result.json"), help="where the proof goes")

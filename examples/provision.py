@@ -42,12 +42,13 @@ KEPT = (
 )
 CHECKS = {"wonder.mesh.mesh_model", "ansible.builtin.validate_argument_spec"}
 LOCK = "wonder.mesh.mesh_lock"
+NO_INVENTORY = {"README.md", "result.json"}  # what else may lie where an inventory does
 # How a run ended, with our exit status.
 STATUSES = {
     "kept": 0,  # every promise of the inventory is kept
     "failed": 1,  # a task failed; the messages say which, why and what to do
     "broken": 2,  # all was set up, and what was measured is not what the inventory promises
-    "refused": 3,  # the inventory has mistakes; nothing was changed
+    "refused": 3,  # an argument or the inventory has mistakes; nothing was changed
     "unreachable": 4,  # a host did not answer; the others were provisioned
     "timeout": 5,
     "cancelled": 6,
@@ -110,6 +111,13 @@ class Run:
         print(f"{time.monotonic() - self.started:6.1f} s  {line}", flush=True)
 
 
+class Parser(argparse.ArgumentParser):
+    """Its own exit status for a wrong argument would be that of a broken promise."""
+
+    def error(self, message: str) -> t.NoReturn:
+        self.exit(STATUSES["refused"], f"{self.prog}: {message}\nstatus: refused\n")
+
+
 def main() -> int:
     """Run it; returns the exit status."""
     arguments = parse()
@@ -150,7 +158,7 @@ def main() -> int:
 
 def parse() -> argparse.Namespace:
     """The command line; paths become absolute, since the run has another directory."""
-    parser = argparse.ArgumentParser(description="Run a playbook of Wonder Mesh by ansible-runner.")
+    parser = Parser(description="Run a playbook of Wonder Mesh by ansible-runner.")
     parser.add_argument("--inventory", type=Path, help="instead of what is in the private data dir")
     parser.add_argument("--private-data-dir", type=Path, default=HERE.parent / "runner")
     parser.add_argument("--playbook", default="site.yml", help="one of the private data dir's project")
@@ -163,7 +171,16 @@ def parse() -> argparse.Namespace:
         if path and not path.exists():
             parser.error(f"--{name.replace('_', '-')}: there is no {path}")
         setattr(arguments, name, path and path.resolve())
+    place = arguments.private_data_dir / "inventory"
+    if not arguments.inventory and not has_inventory(place):
+        parser.error(f"there is no inventory in {place}; put yours there as hosts.yml, or name it by --inventory")
     return arguments
+
+
+def has_inventory(place: Path) -> bool:
+    """Whether there is a file that may be one, which Ansible then judges."""
+    names = {path.name for path in place.iterdir() if path.is_file()} if place.is_dir() else set()
+    return any(not name.startswith(".") for name in names - NO_INVENTORY)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import signal
 import sys
@@ -47,6 +48,12 @@ def guarded(main: Callable[[list[str]], int], argv: list[str]) -> int:
         return main(argv)
     except FleetError as error:
         print(f"fleet: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        where = f" at {error.filename}" if error.filename else ""
+        print(f"fleet: the disk is full{where}; make room, and start the same command again", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("fleet: interrupted; the same command goes on from here", file=sys.stderr)

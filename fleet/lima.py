@@ -10,9 +10,8 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import dataclasses
-import os
 import re
-import signal
+import shutil
 import time
 import typing as t
 from ipaddress import IPv4Address, IPv4Network
@@ -20,12 +19,13 @@ from ipaddress import IPv4Address, IPv4Network
 from fleet import FleetError, lima_files, nat
 from fleet import inventory as inventories
 from fleet.authority import Authority, write_private
-from fleet.limactl import Limactl
+from fleet.limactl import START, Limactl
 from fleet.shell import run
 from fleet.state import CHECKOUT, digest
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
+    from pathlib import Path
 
     from fleet.console import Console
     from fleet.state import State
@@ -35,24 +35,32 @@ NAT_KINDS = nat.KINDS  # those that it cannot make it refuses by itself, and nam
 TEMPLATE = CHECKOUT / "lima" / "host.yaml"
 NETWORK = IPv4Network("192.168.104.0/24")  # Lima's user-v2
 FIRST = 30.0  # seconds in which the first machine has made what all share: a key, and the network's daemon
+ROOM = 1 << 30  # bytes of the disk for each new machine: its image, what it writes as it boots, and the programs
+GIB = 1 << 30
+NO_CONNECTION = 255  # ssh's exit status, of which a machine that still boots has many
+# Lima's own mark of a boot's end, provisioning included; a machine that a killed run has left may be still on its way.
+LOOK = "until test -e /run/lima-boot-done; do sleep 1; done; ip -4 -oneline address"
 
 
 def up(topology: Topology, state: State, console: Console) -> bool:
     """Make the fleet, or what is missing of it; False if it was up and whole already."""
-    _refuse(topology)
+    check_topology(topology)
     names = sorted(set(machines(topology).values()))
     lima = _lima(state)
     lima.check(names)
     record = state.completed()
     if record and record["digest"] != digest(topology):
         raise FleetError(f"the topology {topology.name} has changed since this fleet was made from it; run down first")
-    found = lima.list()
-    missing = [name for name in names if found.get(name, {}).get("status") != "Running"]
+    found = {name: each["status"] for name, each in lima.list().items()}
+    missing = [name for name in names if found.get(name) != "Running"]
     if record and not missing:
         return False
-    lima.home.mkdir(parents=True, exist_ok=True)
+    # One that stands still in a fleet that never was whole is what a killed run has left, and may lack anything.
+    kept = {name for name in missing if record and found.get(name) == "Stopped"}
+    _need_room(state.path, [name for name in missing if name not in kept])
+    lima.home.mkdir(exist_ok=True)
     with console.step(f"Fleet {topology.name}: {len(names)} virtual machines") as progress:
-        _start(lima, missing, progress)
+        _start(lima, missing, kept, progress)
         progress("files")
         _write_files(topology, state, lima)
         state.complete(topology, TEMPLATE)
@@ -65,8 +73,7 @@ def down(state: State, console: Console) -> None:
     with console.step(f"Removing the fleet {state.prefix}"):
         for name in lima.list():
             lima.delete(name)
-        for file in (lima.home / "_networks").glob("*/*.pid"):
-            _end(file.read_text(encoding="ascii"))
+        lima.end_networks()
         state.remove()
 
 
@@ -90,7 +97,8 @@ def _lima(state: State) -> Limactl:
     return Limactl(state.path / "lima")
 
 
-def _refuse(topology: Topology) -> None:
+def check_topology(topology: Topology) -> None:
+    """Refuse what is not one home, or has another login than the template."""
     others = [home.nat for home in topology.homes if home.nat != "easy"]
     what = f"a router of the kind {others[0]}" if others else ""
     what = what or (f"{len(topology.homes)} homes" if len(topology.homes) > 1 else "")
@@ -106,30 +114,56 @@ def _refuse(topology: Topology) -> None:
         )
 
 
-def _start(lima: Limactl, names: list[str], progress: Callable[[str], None]) -> None:
-    """Start all, side by side; an error names each that did not come up."""
+def _need_room(place: Path, new: list[str]) -> None:
+    free, needed = shutil.disk_usage(place).free, ROOM * len(new)
+    if free < needed:
+        raise FleetError(
+            f"{free / GIB:.1f} GiB are free where {place} is, and {len(new)} virtual machines need {needed / GIB:.0f};"
+            " make room on that disk, and start the same command again"
+        )
+
+
+def _start(lima: Limactl, names: list[str], kept: Collection[str], progress: Callable[[str], None]) -> None:
+    """Start all, side by side, anew but those to be kept; an error names each that did not come up."""
     found, begun = lima.list(), []
 
     def one(name: str) -> str:
-        status = found.get(name, {}).get("status", "")
-        if status not in ("", "Stopped"):  # broken, or of a run that was killed while it made it
-            lima.delete(name)
         try:
-            lima.start(name, None if status == "Stopped" else TEMPLATE)
+            if name in kept:
+                lima.start(name, None)
+            else:
+                _make(lima, name, there=name in found)
         except FleetError as error:
             return str(error)
         begun.append(name)
         progress(f"{len(begun)} of {len(names)} have started: {', '.join(sorted(begun))}")
         return ""
 
+    progress(f"{', '.join(names)} boot" if names else "")
     with concurrent.futures.ThreadPoolExecutor(max(1, len(names))) as pool:
         jobs = []
-        for name in names:
-            jobs.append(pool.submit(one, name))
-            _wait_for_key(lima, jobs[0])
-        problems = [job.result() for job in jobs if job.result()]
+        try:
+            for name in names:
+                jobs.append(pool.submit(one, name))
+                _wait_for_key(lima, jobs[0])
+            problems = [job.result() for job in jobs if job.result()]
+        except BaseException:
+            lima.cancel()  # or the pool would wait for them
+            raise
     if problems:
         raise FleetError("\n".join(problems))
+
+
+def _make(lima: Limactl, name: str, *, there: bool) -> None:
+    """Make a machine and start it; one that does not come up is removed again."""
+    if there:  # broken, or of a run that was killed while it made it
+        lima.delete(name)
+    try:
+        lima.start(name, TEMPLATE)
+    except FleetError as error:
+        with contextlib.suppress(FleetError):
+            lima.delete(name)
+        raise FleetError(f"{error}\n  It is removed again. With that mended, the same command makes it anew.") from None
 
 
 def _wait_for_key(lima: Limactl, first: concurrent.futures.Future[str]) -> None:
@@ -167,8 +201,19 @@ def _write_files(topology: Topology, state: State, lima: Limactl) -> None:
 
 
 def _address(state: State, host: Host) -> IPv4Address:
-    said = run("ssh", "-F", str(state.ssh_config), host.name, "ip", "-4", "-oneline", "address").stdout
-    for each in re.findall(r"inet ([\d.]+)/", said):
+    """A machine's address, once it has booted."""
+    until = time.monotonic() + START
+    while True:
+        done = run("ssh", "-F", str(state.ssh_config), host.name, LOOK, timeout=START, check=False)
+        if done.returncode != NO_CONNECTION or time.monotonic() > until:
+            break
+        time.sleep(1)
+    if done.returncode:
+        raise FleetError(
+            f"the host {host.name} runs and does not answer: {done.stderr.strip()}; `down` removes the fleet, and `up`"
+            " makes it anew"
+        )
+    for each in re.findall(r"inet ([\d.]+)/", done.stdout):
         if IPv4Address(each) in NETWORK:
             return IPv4Address(each)
     raise FleetError(f"the host {host.name} has no address in {NETWORK}, the network of Lima's that all hosts share")
@@ -202,8 +247,3 @@ def ssh_config(topology: Topology, state: State, lima: Limactl) -> str:
 
 def _key(lima: Limactl) -> str:
     return str(lima.home / "_config" / "user")
-
-
-def _end(pid: str) -> None:
-    with contextlib.suppress(ValueError, ProcessLookupError):
-        os.kill(int(pid), signal.SIGTERM)

@@ -3,17 +3,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
+import shutil
+import signal
 import subprocess
 import typing as t
+from pathlib import Path
 
 from fleet import FleetError
+from fleet.shell import run, tied
 
 if t.TYPE_CHECKING:
-    from pathlib import Path
-
     Instance = dict[str, t.Any]
 
 OLDEST = (2, 0)
@@ -30,6 +33,8 @@ class Limactl:
 
     def __init__(self, home: Path) -> None:
         self.home = home
+        self._running: set[subprocess.Popen[str]] = set()
+        self._cancelled = False
 
     def check(self, names: list[str]) -> None:
         """Refuse what would fail later, or worse: no limactl, an old one, root, a path too long for a socket."""
@@ -69,29 +74,54 @@ class Limactl:
 
     def delete(self, name: str) -> None:
         """Remove a machine, running or not, broken or not."""
-        self._run("delete", "--force", name)
+        place = self.home / name
+        if place.is_dir() and not (place / "lima.yaml").exists():
+            shutil.rmtree(place)  # of a limactl that was killed as it began; it would not delete that
+        else:
+            self._run("delete", "--force", name)
+
+    def end_networks(self) -> None:
+        """End the daemons of the networks, which outlive the machines."""
+        for file in (self.home / "_networks").glob("*/*.pid"):
+            pid = file.read_text(encoding="ascii").strip()
+            if pid.isdecimal() and "usernet" in _command(pid):  # since the last boot the number may be another's
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(pid), signal.SIGTERM)
+
+    def cancel(self) -> None:
+        """End all calls that are under way in other threads, and those that they begin from now on."""
+        self._cancelled = True
+        for process in list(self._running):
+            process.terminate()
 
     def _run(self, *arguments: str, seconds: float = ASKED) -> str:
         command = ["limactl", "--tty=false", *arguments]
-        try:
-            done = subprocess.run(
-                command,
-                env={**os.environ, "LIMA_HOME": str(self.home)},
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                timeout=seconds,
-                check=False,
-            )
-        except FileNotFoundError:
-            raise FleetError("there is no limactl; install Lima 2.0 or newer (brew install lima)") from None
-        except subprocess.TimeoutExpired:
-            raise FleetError(f"{' '.join(command)}: not done after {seconds:.0f} s") from None
-        if done.returncode:
-            lines = (done.stderr.strip() or done.stdout.strip()).splitlines()[-TOLD:]
+        if not shutil.which("limactl"):
+            raise FleetError("there is no limactl; install Lima 2.0 or newer (brew install lima)")
+        with subprocess.Popen(
+            [*tied(), *command],
+            env={**os.environ, "LIMA_HOME": str(self.home)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+        ) as process:
+            self._running.add(process)
+            if self._cancelled:
+                process.terminate()
+            try:
+                output, errors = process.communicate(timeout=seconds)
+            except subprocess.TimeoutExpired:
+                raise FleetError(f"{' '.join(command)}: not done after {seconds:.0f} s") from None
+            finally:
+                self._running.discard(process)
+                process.kill()
+        if process.returncode:
+            lines = (errors.strip() or output.strip()).splitlines()[-TOLD:]
             said = "\n".join(f"    {line}" for line in lines)
-            raise FleetError(f"{' '.join(command)}: exit status {done.returncode}:\n{said}")
-        return done.stdout
+            raise FleetError(f"{' '.join(command)}: exit status {process.returncode}:\n{said}")
+        return output
 
     def _console(self, name: str) -> str:
         """The end of a machine's console."""
@@ -99,3 +129,11 @@ class Limactl:
         text = logs[-1].read_text(encoding="utf-8", errors="replace") if logs else ""
         lines = [f"    {line}" for line in text.splitlines()[-CONSOLE:]]
         return "the end of its console:\n" + ("\n".join(lines) or "    (empty)")
+
+
+def _command(pid: str) -> str:
+    """The command line of a process; empty if it is gone."""
+    if Path("/proc/self").exists():
+        file = Path(f"/proc/{pid}/cmdline")
+        return file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
+    return run("ps", "-o", "command=", "-p", pid, check=False).stdout

@@ -16,6 +16,8 @@ if t.TYPE_CHECKING:
     Instance = dict[str, t.Any]
 
 NEEDED = {"name", "hostname", "status", "dir", "sshConfigFile"}  # Lima 2.0 tells all of them
+ALWAYS = {"name", "status", "dir"}  # also of a machine whose configuration Lima cannot read
+BROKEN = {"Broken", ""}  # it has no word for one whose configuration is none
 FACTS = {
     "status": "lima_status",
     "arch": "lima_arch",
@@ -44,7 +46,8 @@ def instances(output: str) -> list[Instance]:
                 f"line {number} of what `limactl list --format json` prints is no JSON; run it by hand to see what is"
                 " wrong"
             ) from None
-        missing = sorted(NEEDED - set(each)) if isinstance(each, dict) else sorted(NEEDED)
+        told = set(each) if isinstance(each, dict) else set()
+        missing = sorted((ALWAYS if told and each.get("status") in BROKEN else NEEDED) - told)
         if missing:
             raise LimaError(f"`limactl list` does not tell {', '.join(missing)} of a machine; Lima 2.0 or newer does")
         found.append(each)
@@ -53,17 +56,26 @@ def instances(output: str) -> list[Instance]:
 
 def hosts(found: Iterable[Instance], statuses: Collection[str]) -> list[tuple[str, dict[str, t.Any], list[str]]]:
     """Of each machine with one of these statuses: its name, its variables and its groups."""
-    return [(each["name"], _variables(each), _groups(each)) for each in found if each["status"] in statuses]
+    chosen = [each for each in found if each["status"] in statuses and set(each) >= NEEDED]
+    return [(each["name"], _variables(each), _groups(each)) for each in chosen]
 
 
 def broken(found: Iterable[Instance]) -> list[str]:
-    """A line for each machine that Lima itself calls broken."""
-    return [
-        f"Lima's machine {each['name']} is broken: {'; '.join(map(str, each.get('errors') or ['it says no more']))}. "
-        f"`limactl delete -f {each['name']}` removes it"
-        for each in found
-        if each["status"] == "Broken"
-    ]
+    """A line for each machine that Lima itself calls broken, or does not know what to call."""
+    return [_remark(each) for each in found if each["status"] in BROKEN]
+
+
+def _remark(each: Instance) -> str:
+    # Lima tells most reasons by what Go makes of an error in JSON: its parts without its words.
+    reasons = [reason for reason in each.get("errors") or [] if isinstance(reason, str)]
+    why = "; ".join(reasons) or f"`limactl list {each['name']}` says why"
+    fix = f"`limactl delete -f {each['name']}` removes it" if _is_configured(each) else f"remove {each['dir']} by hand"
+    return f"Lima's machine {each['name']} is broken: {why}; {fix}"
+
+
+def _is_configured(each: Instance) -> bool:
+    """Whether there is a lima.yaml, without which limactl deletes nothing."""
+    return bool(each.get("hostname"))
 
 
 def _variables(each: Instance) -> dict[str, t.Any]:

@@ -33,7 +33,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.wonder.mesh.plugins.plugin_utils._cache import Report
     from ansible_collections.wonder.mesh.plugins.plugin_utils._supply import Supply
 
-GO_MINIMUM = (1, 26)
+GO_MINIMUM = (1, 26, 6)  # the newest that a go.mod asks for
 SOURCES = pathlib.Path(__file__).resolve().parents[2] / "programs"
 
 # What `uname -m` calls a machine, and what Go calls it.
@@ -151,14 +151,15 @@ class Program:
 @functools.cache
 def go_version() -> str:
     """Go's version, such as ``go1.26.8``; raises when there is no Go, or one that is too old."""
-    how = "Install Go 1.26 or newer (https://go.dev/dl/) and put its bin directory on PATH."
+    least = ".".join(map(str, GO_MINIMUM))
+    how = f"Install Go {least} or newer (https://go.dev/dl/) and put its bin directory on PATH."
     try:
         answer = subprocess.run(["go", "env", "GOVERSION"], capture_output=True, text=True, check=True, timeout=60)
     except (OSError, subprocess.SubprocessError) as exc:
         raise ProgramError(f"the programs are built with Go, but `go` cannot be run ({exc}). {how}") from None
     found = answer.stdout.strip()
-    match = re.match(r"go(\d+)\.(\d+)", found)
-    if match is None or (int(match[1]), int(match[2])) < GO_MINIMUM:
+    match = re.match(r"go(\d+)\.(\d+)(?:\.(\d+))?", found)
+    if match is None or tuple(int(part or 0) for part in match.groups()) < GO_MINIMUM:
         raise ProgramError(f"Go on PATH is {found or 'of no known version'}, which is too old. {how}")
     return found
 

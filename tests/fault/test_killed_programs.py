@@ -19,6 +19,7 @@ from fleet import leftovers
 from fleet.state import State, prefix_of
 from tests.fault.conftest import SEED, SHARE
 from tests.fault.ground import ROOT, Ground
+from tests.fault.killed_fleet import PHASES
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,38 +44,54 @@ def up(last: int) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="module")
-def points() -> Iterator[list[int]]:
-    """Some of the steps of `up`, from its first to its last."""
+def steps() -> Iterator[dict[str, list[int]]]:
+    """The steps of `up` by their phase."""
     fleet("down")
     said = up(0)
     assert said.returncode == 0, said.stderr
-    count = said.stdout.count("STEP ")
+    found: dict[str, list[int]] = {}
+    for number, name in re.findall(r"^STEP (\d+) (\S+) ", said.stdout, re.MULTILINE):
+        found.setdefault(name, []).append(int(number))
     fleet("down")
+    yield found
+    fleet("down")
+
+
+@pytest.fixture(scope="module")
+def points(steps: dict[str, list[int]]) -> dict[str, list[int]]:
+    """Some steps of each phase, from its first to its last."""
     choose = random.Random(SEED)  # noqa: S311
-    yield sorted(choose.sample(range(1, count + 1), max(1, round(count * SHARE))))
-    fleet("down")
+    return {
+        name: sorted(choose.sample(found, max(1, round(len(found) * SHARE)))) for name, found in sorted(steps.items())
+    }
+
+
+def test_up_has_the_phases_that_are_killed(steps: dict[str, list[int]]) -> None:
+    assert sorted(steps) == sorted(PHASES.values())
 
 
 def test_a_fleet_whose_maker_was_killed_comes_up_whole_the_next_time(
-    points: list[int], say: Callable[[str], None]
+    steps: dict[str, list[int]], points: dict[str, list[int]], say: Callable[[str], None]
 ) -> None:
-    say(f"fleet up: killed before {len(points)} of its steps")
-    for point in points:
-        assert up(point).returncode == KILLED, point
-        again = fleet("up")
-        assert again.returncode == 0, f"after step {point}: {again.stderr}"
-        assert fleet("status").returncode == 0, point
-        assert fleet("ssh", "box", "true").returncode == 0, point
-        fleet("down")
+    told = ", ".join(f"{name} {len(points[name])} of {len(found)}" for name, found in steps.items())
+    say(f"fleet up: killed before its steps, by phase: {told}")
+    for name, chosen in points.items():
+        for point in chosen:
+            assert up(point).returncode == KILLED, (name, point)
+            again = fleet("up")
+            assert again.returncode == 0, f"after step {point}, {name}: {again.stderr}"
+            assert fleet("status").returncode == 0, (name, point)
+            assert fleet("ssh", "box", "true").returncode == 0, (name, point)
+            fleet("down")
 
 
-def test_down_leaves_nothing_of_a_fleet_whose_maker_was_killed(points: list[int]) -> None:
+def test_down_leaves_nothing_of_a_fleet_whose_maker_was_killed(points: dict[str, list[int]]) -> None:
     prefix = prefix_of(TOPOLOGY)
-    for point in points[:: max(1, len(points) // 4)]:
-        assert up(point).returncode == KILLED, point
-        assert fleet("down").returncode == 0, point
+    for name, chosen in points.items():
+        assert up(chosen[-1]).returncode == KILLED, name
+        assert fleet("down").returncode == 0, name
         left = leftovers.machines(prefix), leftovers.namespaces(prefix), processes(prefix), State(prefix).path.exists()
-        assert left == ([], [], [], False), point
+        assert left == ([], [], [], False), name
 
 
 def processes(*words: str) -> list[str]:

@@ -25,11 +25,16 @@ os.environ["ANSIBLE_TIMEOUT"] = "120"  # seconds until sudo has answered; an emu
 
 
 @pytest.fixture(scope="session")
-def machines(request: pytest.FixtureRequest) -> Iterator[Machines]:
-    """Both, up and provisioned."""
+def limactl() -> None:
+    """On PATH."""
     assert os.geteuid() != 0, "limactl refuses root: run these tests by ./test.sh lima"
     places = [str(Path(sys.executable).parent), str(image.program(print) / "bin")]
     os.environ["PATH"] = os.pathsep.join([*places, os.environ["PATH"]])
+
+
+@pytest.fixture(scope="session")
+def machines(request: pytest.FixtureRequest, limactl: None) -> Iterator[Machines]:
+    """Both, up and provisioned."""
     state = provider.state("lima", TOPOLOGY)
     settings = state.path / "lima" / "_config" / "override.yaml"
     settings.parent.mkdir(parents=True)

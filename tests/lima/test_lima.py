@@ -7,18 +7,21 @@ The tests build on each other in their order, since each boot takes minutes.
 from __future__ import annotations
 
 import json
+import sys
 import time
 import typing as t
 from pathlib import Path
 
 import pytest
 
-from tests.lima.machines import NAMES
+from fleet.limactl import Limactl
+from tests.lima.machines import NAMES, TOPOLOGY
 
 if t.TYPE_CHECKING:
     from tests.lima.machines import Machines, Play
 
 GONE_SECONDS = 20
+RECORDED = Path(__file__).parents[1] / "unit" / "fleet" / "recorded.jsonl"
 PAIRS = {("hub", "box"), ("box", "hub")}
 
 
@@ -33,6 +36,12 @@ def test_both_ordered_pairs_carry_bytes(machines: Machines) -> None:
 
 def test_a_stranger_gets_the_page_of_the_node_without_tun(machines: Machines) -> None:
     assert [(each["from"], each["status"]) for each in machines.proof()["services"]] == [("stranger", 200)]
+
+
+def test_a_second_up_does_nothing(machines: Machines) -> None:
+    options = ["--provider", "lima", "--topology", TOPOLOGY]
+    status, said = machines.call(sys.executable, "-m", "fleet", "up", *options)
+    assert (status, "is up already" in said) == (0, True), said
 
 
 def test_a_second_run_changes_nothing(machines: Machines) -> None:
@@ -51,23 +60,55 @@ def found(machines: Machines, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def listed(machines: Machines) -> list[dict[str, t.Any]]:
+    """What Lima itself says that there is."""
+    home = f"LIMA_HOME={machines.state.path / 'lima'}"
+    status, said = machines.call("env", home, "limactl", "--tty=false", "list", "--format", "json")
+    assert status == 0, said
+    return [json.loads(line) for line in said.splitlines()]
+
+
 def test_ansible_and_limactl_agree_about_what_there_is(
-    machines: Machines, found: Path, monkeypatch: pytest.MonkeyPatch
+    machines: Machines, found: Path, listed: list[dict[str, t.Any]]
 ) -> None:
-    monkeypatch.setenv("LIMA_HOME", str(machines.state.path / "lima"))
-    status, listed = machines.call("limactl", "--tty=false", "list", "--format", "json")
-    assert status == 0, listed
-    told = sorted((each["name"], each["status"]) for each in map(json.loads, listed.splitlines()))
-    assert told == [(name, "Running") for name in NAMES]
+    assert sorted((each["name"], each["status"]) for each in listed) == [(name, "Running") for name in NAMES]
     status, graph = machines.call("ansible-inventory", "--graph", "-i", str(found))
     assert status == 0, graph
     group = graph.partition("@status_running:")[2]
     assert [line.removeprefix("  |  |--") for line in group.splitlines()[1:] if line.startswith("  |  |--")] == NAMES
 
 
+def test_what_unit_tests_take_for_limactls_words_is_what_it_says(listed: list[dict[str, t.Any]]) -> None:
+    """The same keys with the same types of values."""
+    recorded = json.loads(RECORDED.read_text(encoding="utf-8").splitlines()[0])
+    assert recorded["status"] == "Running"
+    assert [shape(each) for each in listed] == [shape(recorded)] * len(NAMES)
+
+
+def shape(each: dict[str, t.Any]) -> dict[str, str]:
+    return {key: type(value).__name__ for key, value in each.items()}
+
+
 def test_ansible_reaches_the_machines_that_it_has_found(machines: Machines, found: Path) -> None:
     status, said = machines.call("ansible", "-i", str(found), "all", "-m", "ansible.builtin.raw", "-a", "id -un")
     assert (status, said.splitlines().count("ops")) == (0, 2), said
+
+
+# What a limactl that was killed leaves, which needs no machine.
+
+
+@pytest.mark.usefixtures("limactl")
+def test_a_machine_that_limactl_had_only_begun_is_told_and_removed(tmp_path: Path) -> None:
+    lima = Limactl(tmp_path)
+    (tmp_path / "half").mkdir()
+    (tmp_path / "torn").mkdir()
+    (tmp_path / "torn" / "lima.yaml").write_text("arch: [", encoding="utf-8")
+    told = lima.list()
+    assert {name: each["status"] for name, each in told.items()} == {"half": "Broken", "torn": ""}
+    for name in told:
+        lima.delete(name)
+    assert lima.list() == {}
 
 
 # WireGuard of the kernel, which the machine below these two may not have.

@@ -11,6 +11,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from ansible_collections.wonder.mesh.plugins.plugin_utils import _programs
 from fleet import __main__ as fleet
 from fleet import nat
 
@@ -23,6 +24,7 @@ RESULT_SCHEMA, TOPOLOGY_SCHEMA = (
     json.loads((ROOT / path).read_text(encoding="utf-8"))
     for path in ("docs/result.schema.json", "fleet/topology.schema.json")
 )
+OURS = [path.relative_to(ROOT) for path in DOCS.glob("*.md")]
 NAMED_TESTS = sorted(set(re.findall(r"`(tests/[\w/]+\.py::\w+)`", PROMISES)))
 
 
@@ -97,3 +99,41 @@ def test_the_readme_leads_to_every_page(page: str) -> None:
 def test_a_link_leads_to_a_file(page: str) -> None:
     links = re.findall(r"\]\((?!https?:|#)([^)#]+)", (ROOT / page).read_text(encoding="utf-8"))
     assert [link for link in links if not (ROOT / page).parent.joinpath(link).exists()] == []
+
+
+PAGES = {page: (ROOT / page).read_text(encoding="utf-8") for page in ["README.md", *map(str, sorted(OURS))]}
+FILE = re.compile(r"(?<![\w/.])((?:playbooks|tools|examples|tests|fleet|lima)/[\w/-]+\.(?:yml|py|sh))")
+PART = re.compile(r"\./test\.sh ([a-z]+)")
+VERB = re.compile(r"^    \./demo\.sh +([a-z]+)", re.MULTILINE)
+
+
+def alternatives(script: str, pattern: str) -> set[str]:
+    """What a script of ours knows, from its line with `one|another`."""
+    (found,) = re.findall(pattern, (ROOT / script).read_text(encoding="utf-8"), re.MULTILINE)
+    return {each.strip() for each in found.split("|")}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_file_of_ours_that_is_named_is_there(page: str) -> None:
+    """A playbook, a tool, an example or a test by its path."""
+    assert {name for name in FILE.findall(PAGES[page]) if not (ROOT / name).is_file()} == set()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_part_of_the_tests_that_is_run_is_one(page: str) -> None:
+    known = alternatives("test.sh", r"^    \[\[ \$part =~ \^\(([\w|]+)\)\$")
+    assert set(PART.findall(PAGES[page])) - known == set()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_command_of_the_demo_is_one(page: str) -> None:
+    known = alternatives("demo.sh", r"^        ([a-z |]+)\)\n +\[ \"\$verb\" != ssh")
+    assert set(VERB.findall(PAGES[page])) - known == set()
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/manual.md"])
+def test_the_oldest_go_is_what_the_programs_ask_for(page: str) -> None:
+    asked = [re.findall(r"^go ([\d.]+)$", path.read_text(), re.MULTILINE)[0] for path in ROOT.glob("programs/*/go.mod")]
+    newest = max(tuple(map(int, each.split("."))) for each in asked)
+    assert newest == _programs.GO_MINIMUM
+    assert f"Go {'.'.join(map(str, newest))} or newer" in PAGES[page]

@@ -16,7 +16,9 @@ def coordinator(request: pytest.FixtureRequest) -> Iterator[None]:
     """Down while the tests run; then the fleet is for the next scenario as it was."""
     yield
     inventory = request.config.getoption("--ansible-inventory")
-    testinfra.get_host(f"ansible://vps?ansible_inventory={inventory}").check_output("systemctl start headscale")
+    testinfra.get_host(f"ansible://vps?ansible_inventory={inventory}&sudo=true").check_output(
+        "systemctl start headscale"
+    )
 
 
 def test_nodes_go_on_talking(host: t.Any) -> None:

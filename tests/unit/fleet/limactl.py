@@ -1,10 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Stands in for limactl 2.2.0: keeps its machines in LIMA_HOME, and notes how it was called."""
+"""Stands in for limactl 2.2.0: keeps its machines in LIMA_HOME, and notes how it was called.
+
+Of a machine it tells what limactl itself told of one (recorded.jsonl), in FAKE_LINE.
+"""
 
 import json
 import os
+import shutil
 import sys
+import time
 from pathlib import Path
 
 HOME = Path(os.environ["LIMA_HOME"])
@@ -14,22 +19,16 @@ ARGUMENTS = sys.argv[2:]  # the first is --tty=false
 def machine(name: str, status: str) -> None:
     place = HOME / name
     place.mkdir(parents=True, exist_ok=True)
-    line = {
+    own = {
         "name": name,
         "hostname": f"lima-{name}",
         "status": status,
         "dir": str(place),
-        "vmType": "qemu",
-        "arch": "x86_64",
-        "cpus": 1,
-        "memory": 1073741824,
-        "disk": 10737418240,
         "sshLocalPort": 40000 + len(name),
         "sshConfigFile": str(place / "ssh.config"),
-        "sshAddress": "127.0.0.1",
-        "limaVersion": "2.2.0",
     }
-    (place / "line").write_text(json.dumps(line))
+    (place / "lima.yaml").write_text("plain: true\n")
+    (place / "line").write_text(json.dumps(json.loads(os.environ["FAKE_LINE"]) | own))
 
 
 with Path(os.environ["FAKE_CALLS"]).open("a") as calls:
@@ -41,6 +40,12 @@ elif ARGUMENTS[0] == "list":
         print(path.read_text())
 elif ARGUMENTS[0] == "start":
     name = next((each[7:] for each in ARGUMENTS if each.startswith("--name=")), ARGUMENTS[-1])
+    if name in os.environ.get("FAKE_HANGS", "").split():
+        machine(name, "Installing")
+        time.sleep(60)
+    if name in os.environ.get("FAKE_FULL", "").split():
+        print("fatal: write /x/disk: no space left on device", file=sys.stderr)
+        sys.exit(1)
     if name in os.environ.get("FAKE_FAILS", "").split():
         machine(name, "Broken")
         (HOME / name / "serial.log").write_text("booting\nno medium found\n")
@@ -50,6 +55,7 @@ elif ARGUMENTS[0] == "start":
     (HOME / "_config" / "user").write_text("key")
     machine(name, "Running")
 elif ARGUMENTS[0] == "delete":
-    for path in (HOME / ARGUMENTS[-1]).iterdir():
-        path.unlink()
-    (HOME / ARGUMENTS[-1]).rmdir()
+    if not (HOME / ARGUMENTS[-1] / "lima.yaml").exists():
+        print("fatal: exists but its lima.yaml could not be read; it was NOT deleted", file=sys.stderr)
+        sys.exit(1)
+    shutil.rmtree(HOME / ARGUMENTS[-1])

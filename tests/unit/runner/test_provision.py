@@ -19,7 +19,7 @@ import yaml
 ROOT = Path(__file__).parents[3]
 PROVISION = ROOT / "examples" / "provision.py"
 CANARY = "canary-0c51"
-SECONDS = 60
+SECONDS, SECONDS_TO_CANCEL = 60, 5
 
 
 def load() -> t.Any:
@@ -110,10 +110,60 @@ def test_a_mistake_in_the_inventory_is_refused_with_its_fix(data_dir: Path) -> N
     assert 'nas: mesh_nat: found "esay"' in said
 
 
-def test_a_private_data_dir_without_inventory_is_refused(data_dir: Path) -> None:
+def test_a_private_data_dir_without_inventory_is_refused_with_its_fix(data_dir: Path) -> None:
     status, said = run(data_dir, None)
     assert status == provision.STATUSES["refused"], said
-    assert "failed to parse inventory source" in said
+    assert f"there is no inventory in {data_dir}/inventory; put yours there as hosts.yml" in said
+    assert not (data_dir / "artifacts").exists()
+
+
+def test_a_file_that_is_no_inventory_is_refused(data_dir: Path) -> None:
+    (data_dir / "inventory" / "hosts.yml").write_text("[")
+    status, said = run(data_dir, None)
+    assert status == provision.STATUSES["refused"], said
+    assert "hosts.yml" in said
+
+
+@pytest.mark.parametrize("arguments", [["--inventory", "nowhere"], ["--timeout", "soon"], ["--wat"]])
+def test_a_wrong_argument_is_no_broken_promise(data_dir: Path, arguments: list[str]) -> None:
+    status, said = run(data_dir, WRONG, *arguments)
+    assert (status, "status: refused" in said) == (provision.STATUSES["refused"], True), said
+
+
+HERE = {"all": {"hosts": {"localhost": {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}}}}
+SLOW = [
+    {
+        "name": "Be slow",
+        "hosts": "localhost",
+        "gather_facts": False,
+        "tasks": [{"name": "Sleep", "ansible.builtin.command": {"argv": ["sleep", "60"]}}],
+    }
+]
+
+
+@pytest.fixture
+def slow(data_dir: Path) -> Path:
+    """It has a playbook that takes a minute."""
+    (data_dir / "project" / "slow.yml").write_text(yaml.safe_dump(SLOW))
+    (data_dir / "inventory" / "hosts.yml").write_text(yaml.safe_dump(HERE))
+    return data_dir
+
+
+def test_a_run_whose_time_is_up_says_so(slow: Path) -> None:
+    status, said = run(slow, None, "--playbook", "slow.yml", "--timeout", "5")
+    assert (status, "status: timeout" in said) == (provision.STATUSES["timeout"], True), said
+
+
+def test_a_run_that_is_terminated_is_cancelled_within_five_seconds(slow: Path) -> None:
+    command = [sys.executable, str(PROVISION), "--private-data-dir", str(slow), "--playbook", "slow.yml"]
+    environment = {"PATH": os.environ["PATH"], "HOME": str(slow), "LC_ALL": "C.UTF-8"}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        while "Sleep ..." not in (line := process.stdout.readline()):
+            assert line
+        process.terminate()
+        said = process.communicate(timeout=SECONDS_TO_CANCEL)[0]
+    assert (process.returncode, "status: cancelled" in said) == (provision.STATUSES["cancelled"], True), said
 
 
 def test_a_secret_is_in_no_artifact(data_dir: Path, tmp_path: Path) -> None:

@@ -5,48 +5,35 @@ from __future__ import annotations
 
 import json
 import typing as t
+from pathlib import Path
 
 import pytest
 
 if t.TYPE_CHECKING:
-    from pathlib import Path
-
     from conftest import Inventory
 
 FILE = "plugin: wonder.mesh.lima\n"
 NAME = "lima.yml"
 
 
-def line(name: str, status: str = "Running", **more: t.Any) -> str:
-    """As limactl 2.2.0 printed it of two machines, without what nobody reads."""
+RECORDED = Path(__file__).parents[2] / "fleet" / "recorded.jsonl"  # what limactl 2.2.0 itself printed
+TOLD = {each["name"]: each for each in map(json.loads, RECORDED.read_text(encoding="utf-8").splitlines())}
+
+
+def line(name: str, like: str = "box", **more: t.Any) -> str:
+    """What limactl printed of one of the recorded machines, as of one with this name."""
     place = f"/srv/someone/.lima/{name}"
-    return json.dumps(
-        {
-            "name": name,
-            "hostname": f"lima-{name}",
-            "status": status,
-            "dir": place,
-            "vmType": "vz",
-            "arch": "aarch64",
-            "cpus": 2,
-            "memory": 1073741824,
-            "disk": 10737418240,
-            "sshLocalPort": 60022,
-            "sshConfigFile": f"{place}/ssh.config",
-            "config": {"plain": True},
-            "sshAddress": "127.0.0.1",
-            "protected": False,
-            "limaVersion": "2.2.0",
-            **more,
-        }
-    )
+    own = {"name": name, "hostname": f"lima-{name}", "dir": place, "sshConfigFile": f"{place}/ssh.config"}
+    return json.dumps(TOLD[like] | {key: value for key, value in own.items() if TOLD[like].get(key)} | more)
 
 
 LINES = [
     line("hub", param={"role": "coordinator"}),
     line("box-1", config={"plain": True, "param": {"role": "node", "home": "attic"}}),
-    line("box-2", "Stopped"),
-    line("torn", "Broken", errors=["field `arch` must be set"]),
+    line("box-2", "stopped"),
+    line("worn", "broken"),
+    line("torn", "torn"),
+    line("half", "half"),
 ]
 
 
@@ -63,10 +50,14 @@ def limactl(inventory: Inventory) -> Path:
     return program
 
 
+def name_of(line: str) -> str:
+    return t.cast("str", json.loads(line)["name"])
+
+
 @pytest.mark.usefixtures("limactl")
 def test_a_file_of_one_line_shows_what_runs(inventory: Inventory) -> None:
     graph = inventory.graph(NAME, FILE)
-    assert [host for host in ("hub", "box-1", "box-2", "torn") if f"--{host}\n" in graph] == ["hub", "box-1"]
+    assert [host for host in map(name_of, LINES) if f"--{host}\n" in graph] == ["hub", "box-1"]
 
 
 @pytest.mark.usefixtures("limactl")
@@ -110,7 +101,7 @@ def test_variables_and_groups_can_be_composed(inventory: Inventory) -> None:
     )
     groups = inventory.groups(NAME, text)
     assert inventory.hosts(NAME, text)["box-1"]["mesh_home"] == "attic"
-    assert (groups["nodes"], groups["arch_aarch64"]) == (["box-1"], ["box-1", "hub"])
+    assert (groups["nodes"], groups["arch_x86_64"]) == (["box-1"], ["box-1", "hub"])
 
 
 @pytest.mark.usefixtures("limactl")
@@ -140,11 +131,34 @@ def test_the_cache_can_be_flushed(inventory: Inventory) -> None:
 
 
 @pytest.mark.usefixtures("limactl")
-def test_a_broken_machine_is_named_with_the_fix(inventory: Inventory) -> None:
+@pytest.mark.parametrize(
+    ("like", "told"),
+    [
+        ("broken", "is broken: `limactl list broken-1` says why; `limactl delete -f broken-1` removes it"),
+        ("torn", "is broken: `limactl list torn-1` says why; `limactl delete -f torn-1` removes it"),
+        # Of which limactl itself says that it deletes none.
+        ("half", "is broken: `limactl list half-1` says why; remove /srv/someone/.lima/half-1 by hand"),
+    ],
+)
+def test_a_broken_machine_is_named_with_the_fix_and_does_not_hide_the_others(
+    inventory: Inventory, like: str, told: str
+) -> None:
     # A name of its own, since Ansible says each warning once.
-    (inventory.home / "lines").write_text(line("worn", "Broken", errors=["field `arch` must be set"]))
-    said = inventory.ask(NAME, FILE)["said"]
-    assert "worn is broken: field `arch` must be set. `limactl delete -f worn` removes it" in said
+    (inventory.home / "lines").write_text("\n".join([line(f"{like}-1", like), *LINES]))
+    answer = inventory.ask(NAME, FILE)
+    assert told in answer["said"]
+    assert sorted(answer["hosts"]) == ["box-1", "hub"]
+
+
+@pytest.mark.usefixtures("limactl")
+def test_what_lima_says_of_a_broken_machine_in_words_is_told(inventory: Inventory) -> None:
+    (inventory.home / "lines").write_text(line("weary", "broken", errors=["field `arch` must be set"]))
+    assert "weary is broken: field `arch` must be set; `limactl delete" in inventory.ask(NAME, FILE)["said"]
+
+
+@pytest.mark.usefixtures("limactl")
+def test_a_broken_machine_that_has_no_address_is_no_host_where_asked_either(inventory: Inventory) -> None:
+    assert sorted(inventory.hosts(NAME, f"{FILE}statuses: [Broken]\n")) == ["worn"]
 
 
 def test_a_missing_limactl_is_named_with_the_fix(inventory: Inventory) -> None:

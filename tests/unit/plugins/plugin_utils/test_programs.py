@@ -44,14 +44,14 @@ def test_a_program_without_a_pin_is_named(go: Path) -> None:
         _programs.find("demo")
 
 
-@pytest.mark.parametrize("found", ["go1.25.9", "go1.9", "devel", ""])
+@pytest.mark.parametrize("found", ["go1.26.5", "go1.26", "go1.9", "devel", ""])
 def test_an_old_go_is_refused_with_the_way_out(go: Path, found: str) -> None:
     (go / "version").write_text(found + "\n")
-    with pytest.raises(ProgramError, match=r"which is too old. Install Go 1.26 or newer \(https://go.dev/dl/\)"):
+    with pytest.raises(ProgramError, match=r"which is too old. Install Go 1.26.6 or newer \(https://go.dev/dl/\)"):
         _programs.find("demo").build("amd64", print)
 
 
-@pytest.mark.parametrize("found", ["go1.26", "go1.27.1", "go2.0"])
+@pytest.mark.parametrize("found", ["go1.26.6", "go1.26.10", "go1.27", "go2.0"])
 def test_a_newer_go_is_taken(go: Path, found: str) -> None:
     (go / "version").write_text(found + "\n")
     assert _programs.go_version() == found
@@ -59,7 +59,7 @@ def test_a_newer_go_is_taken(go: Path, found: str) -> None:
 
 def test_a_missing_go_is_named_with_the_way_out(go: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(go / "nothing"))
-    with pytest.raises(ProgramError, match=r"`go` cannot be run .* Install Go 1.26 or newer .* on PATH"):
+    with pytest.raises(ProgramError, match=r"`go` cannot be run .* Install Go 1.26.6 or newer .* on PATH"):
         _programs.find("demo").build("amd64", print)
 
 
