@@ -24,7 +24,17 @@ options:
     type: list
     default: []
   published:
-    description: The regions that are published, as M(wonder.mesh.headscale_relays_info) returns them.
+    description:
+      - The regions that are published, as M(wonder.mesh.headscale_relays_info) returns them.
+      - V(null) of a map that is damaged. It is refused while there is a relay that this run did not look at, since only
+        the map knew its certificate.
+    type: list
+    elements: dict
+    default: []
+  looks:
+    description:
+      - What M(wonder.mesh.mesh_host_info) said of the model's C(relays), in their order, in place of a damaged map.
+        Empty of one that this run did not look at.
     type: list
     elements: dict
     default: []
@@ -43,27 +53,32 @@ _value:
   elements: dict
 """
 
-import re
 import typing as t
 from collections.abc import Mapping, Sequence
 
 from ansible.errors import AnsibleFilterError
 
+from ansible_collections.wonder.mesh.plugins.module_utils._derp import file_of
+from ansible_collections.wonder.mesh.plugins.module_utils._derp_map import MAP, PIN, MapError, check_region
 from ansible_collections.wonder.mesh.plugins.plugin_utils._shape import ShapeError, check_model
 from ansible_collections.wonder.mesh.plugins.plugin_utils._types import STUN_PORT
+from ansible_collections.wonder.mesh.plugins.plugin_utils._values import several
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ansible_collections.wonder.mesh.plugins.plugin_utils._types import Relay
-
-PIN = re.compile(r"sha256-raw:[0-9a-f]{64}")
+    from ansible_collections.wonder.mesh.plugins.plugin_utils._types import Model, Relay
 
 
-def derp_map(model: object, up: object = (), published: object = ()) -> list[dict[str, t.Any]]:
+def derp_map(
+    model: object, up: object = (), published: object = (), looks: Sequence[Mapping[str, t.Any]] = ()
+) -> list[dict[str, t.Any]]:
     try:
         mesh = check_model(model)
-        pins, before = _pins(mesh["relays"], up), _regions(published)
+        pins = _pins(mesh["relays"], up)
+        if published is None:
+            pins, published = pins | _seen(mesh, [name for name in mesh["relays"] if name not in pins], looks), []
+        before = _regions(published)
         regions = []
         for name in mesh["relays"]:
             relay, label = mesh["derp"][name], mesh["hosts"][name]["label"]
@@ -71,7 +86,7 @@ def derp_map(model: object, up: object = (), published: object = ()) -> list[dic
                 regions.append(_region(name, label, relay, pins[name]))
             elif label in before:
                 regions.append(_numbered(before[label], relay["region"]))
-    except ShapeError as exc:
+    except (MapError, ShapeError) as exc:
         raise AnsibleFilterError(f"derp_map: {exc}") from exc
     return sorted(regions, key=lambda region: region["regionid"])
 
@@ -116,10 +131,28 @@ def _regions(value: object) -> dict[str, Mapping[str, t.Any]]:
     """By the relay's label, which is the code of its region."""
     if not isinstance(value, Sequence) or isinstance(value, str):
         raise ShapeError("published must be a list of regions, as headscale_relays_info returns them")
-    for each in value:
-        if not isinstance(each, Mapping) or not isinstance(each.get("nodes"), Sequence) or "regioncode" not in each:
-            raise ShapeError(f"a published region is {each!r}, and must have a regioncode and nodes")
-    return {str(each["regioncode"]): each for each in value}
+    regions = [check_region(each) for each in value]
+    return {each["regioncode"]: each for each in regions}
+
+
+def _seen(mesh: Model, names: Sequence[str], looks: Sequence[Mapping[str, t.Any]]) -> dict[str, str]:
+    """The pins of those of these relays that their hosts had before this run. ShapeError where it did not look."""
+    found = dict(zip(mesh["relays"], looks, strict=False))
+    unknown = [name for name in names if "relays" not in found.get(name, {})]
+    if unknown:
+        raise ShapeError(
+            f"the map of relays on the coordinator ({MAP}) is damaged, and this run does not know how nodes find "
+            f"{several(unknown)}: run once without --limit, with all relays up"
+        )
+    pins = {}
+    for name in names:
+        relay, look = mesh["derp"][name], found[name]
+        certificates = look["relays"]["certificates"]
+        if relay["certificate"] == "self-made" and file_of(relay["hostname"]) in certificates:
+            pins[name] = str(certificates[file_of(relay["hostname"])][0])
+        elif relay["certificate"] != "self-made" and "derper" in look["daemons"]:
+            pins[name] = ""
+    return pins
 
 
 class FilterModule:

@@ -16,6 +16,8 @@ description:
   - A node that was taken out has the tag C(tag:removed), to which nothing is granted, so that relays do
     not know it any more.
   - C(grants) is always there. A policy without it would allow everything.
+  - C(ssh) lets C(mesh_admins) log in, as any user, to nodes with C(tailscaled_ssh). It always has one rule, between
+    removed nodes, since of a policy without any nodes do not hear, and go on with the rules that they had.
   - C(tests) are for Headscale, which takes no policy that fails them - each service and each grant, and a sample of
     connections that nothing allows. The same inventory gives the same sample. People are not tested, since their
     devices come and go.
@@ -37,8 +39,8 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - The policy, with C(tagOwners), C(groups) if there are some, C(grants), C(nodeAttrs) and C(tests). The same model
-      always gives the same bytes.
+    - The policy, with C(tagOwners), C(groups) if there are some, C(grants), C(ssh), C(nodeAttrs), C(tests), and
+      C(sshTests) if there are some. The same model always gives the same bytes.
   type: dict
 """
 
@@ -52,8 +54,10 @@ from ansible_collections.wonder.mesh.plugins.plugin_utils._policy_tests import (
     ALL_NODES,
     GATEWAYS,
     RELAYS,
+    ROOT,
     policy_tests,
     selector,
+    ssh_tests,
 )
 from ansible_collections.wonder.mesh.plugins.plugin_utils._service_entry import port_range
 from ansible_collections.wonder.mesh.plugins.plugin_utils._shape import ShapeError, check_model
@@ -80,9 +84,11 @@ def mesh_policy(model: object) -> dict[str, t.Any]:
             *_for_admins(mesh),
             *_on_top(mesh),
         ],
+        "ssh": _logins(mesh),
         # A node keeps its last network map over a restart, so that the mesh outlives its control plane.
         "nodeAttrs": [{"target": ["*"], "attr": ["cache-network-maps"]}],
         "tests": policy_tests(mesh),
+        **({"sshTests": ssh_tests(mesh)} if mesh["ssh_nodes"] else {}),
     }
 
 
@@ -120,6 +126,16 @@ def _to_services(mesh: Model) -> list[dict[str, list[str]]]:
 def _for_admins(mesh: Model) -> list[dict[str, list[str]]]:
     admins = [*(selector(mesh, node) for node in mesh["admins"]["nodes"]), *mesh["admins"]["people"]]
     return [{"src": sorted(admins), "dst": [ALL_NODES], "ip": [f"tcp:{SSH_PORT}"]}] if admins else []
+
+
+def _logins(mesh: Model) -> list[dict[str, t.Any]]:
+    """Who logs in where tailscaled answers SSH. Without any rule nodes would not be told, and keep their old ones."""
+    rules = [{"action": "accept", "src": [REMOVED], "dst": [REMOVED], "users": [ROOT]}]
+    if mesh["ssh_nodes"]:
+        (admins,) = (grant["src"] for grant in _for_admins(mesh))
+        targets = sorted(selector(mesh, node) for node in mesh["ssh_nodes"])
+        rules.append({"action": "accept", "src": admins, "dst": targets, "users": ["autogroup:nonroot", ROOT]})
+    return rules
 
 
 def _on_top(mesh: Model) -> list[dict[str, list[str]]]:

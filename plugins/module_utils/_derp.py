@@ -2,18 +2,16 @@
 
 # This module util is private to the collection: it may change in any release.
 
-"""What lies on hosts of the relays: the map that the coordinator publishes, and certificates that relays made."""
+"""The certificates that relays made for themselves."""
 
 from __future__ import annotations
 
 import contextlib
 import glob
 import hashlib
-import json
 import os
 import re
 import shutil
-import ssl
 import tempfile
 import time
 import typing as t
@@ -21,7 +19,6 @@ import typing as t
 if t.TYPE_CHECKING:
     RunCommand = t.Callable[..., tuple[int, str, str]]
 
-MAP = "/etc/headscale/derp.yaml"
 CERTIFICATES = "/etc/derper"
 CERTIFICATE_DAYS = 3650  # a pin needs no short life, and one that ends takes its relay with it
 DAY = 24 * 3600
@@ -29,8 +26,6 @@ SCRATCH = ".new-"
 BEGIN, END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
 # What derper leaves of a hostname in the names of its files.
 UNSAFE = re.compile(r"[^a-zA-Z0-9.-]")
-# A region stands on one line of the map as JSON, which is YAML too, but for its number.
-REGION = re.compile(r"  [0-9]+: (\{.*\})")
 ARGUMENTS: dict[str, t.Any] = {
     "hostname": {"type": "str", "required": True},
     "renew_days": {"type": "int", "default": 90},
@@ -56,20 +51,6 @@ def file_of(hostname: str) -> str:
     return os.path.join(CERTIFICATES, f"{UNSAFE.sub('', hostname)}.pem")
 
 
-def published(path: str = MAP) -> list[dict[str, t.Any]]:
-    """The regions of the map that our role wrote there; none without one."""
-    try:
-        with open(path, encoding="utf-8") as stream:
-            found = [REGION.fullmatch(line.rstrip("\n")) for line in stream]
-    except FileNotFoundError:
-        return []
-    regions = []
-    for each in filter(None, found):
-        with contextlib.suppress(ValueError):
-            regions.append(json.loads(each.group(1)))
-    return regions
-
-
 def certificates(run_command: RunCommand) -> dict[str, Certificate]:
     """Those on the host by their files; one that cannot be read is left out."""
     found = {}
@@ -81,6 +62,8 @@ def certificates(run_command: RunCommand) -> dict[str, Certificate]:
 
 def read(path: str, run_command: RunCommand) -> Certificate:
     """The certificate in a file. Raises FileNotFoundError, or DerpError for what is none."""
+    import ssl  # here, since it takes time, and every host that is looked at imports this module
+
     with open(path, encoding="ascii", errors="replace") as stream:
         text = stream.read()
     status, out, err = _openssl(run_command, "x509", "-in", path, "-noout", "-enddate")

@@ -59,6 +59,7 @@ class File:
     secret: bool = False
     effect: str = "restart"  # what its change asks of the daemon: restart, reload or none
     label: str = ""  # what to show instead of the content
+    judge: str = ""  # what judges the content, besides the daemon's own checker
 
     @property
     def staged(self) -> str:

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
+import http
 import json
 import os
 import time
@@ -94,6 +94,8 @@ class Headscale:
         return decoded
 
     def _send(self, method: str, path: str, body: t.Mapping[str, t.Any] | None, key: str) -> tuple[int, bytes]:
+        import http.client  # here, since it takes time, and every host that is looked at imports this module
+
         connection = http.client.HTTPConnection(self._url.hostname or "127.0.0.1", self._url.port or 80, timeout=30)
         headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
         try:

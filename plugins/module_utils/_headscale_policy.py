@@ -12,10 +12,10 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
-import re
 import typing as t
 
 from ansible_collections.wonder.mesh.plugins.module_utils._headscale import POLICY, ApiError, HeadscaleError
+from ansible_collections.wonder.mesh.plugins.module_utils._headscale_refusal import told
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -28,8 +28,7 @@ if t.TYPE_CHECKING:
 CHECK = f"{POLICY}/check"
 TESTS = ("tests", "sshTests")
 LISTS = ("accept", "deny", "check")  # of a test, what it asserts
-SHOWN = 5  # reasons that a refusal tells in full
-FAILED = re.compile(r"(?P<src>\S+) -> (?P<dst>\S+?)(?: \((?P<proto>\w+)\))?: expected (?P<wanted>ALLOWED|DENIED), .*")
+SSH_PORT, ROOT = 22, "root"
 UNAUTHORIZED = 401
 UNKNOWN = (404, 405, 501)  # of a Headscale before 0.29, which has no check
 
@@ -105,6 +104,12 @@ def tests_all(policy: Policy, needs: Iterable[Mapping[str, str]]) -> bool:
         for test in policy.get("tests") or []
         for dst in test.get("accept") or []
     }
+    logins = {
+        (test.get("src"), f"{dst}:{SSH_PORT}", "ssh")
+        for test in policy.get("sshTests") or []
+        for dst in (test.get("dst") or [] if ROOT in (test.get("accept") or []) else [])
+    }
+    tested |= logins
     return all((each["src"], each["dst"], each["proto"]) in tested for each in needs if _is_tag(each["src"]))
 
 
@@ -135,8 +140,15 @@ def judge(headscale: Headscale, policy: Policy, needs: Iterable[Mapping[str, str
         for each in needs
         if each["src"] in ends and _host(each["dst"]) in ends
     }
-    tests = [{"src": src, "proto": proto, "accept": [dst]} for src, dst, proto in wanted]
-    text = json.dumps({**policy, "tests": [*(policy.get("tests") or []), *tests]})
+    tests = [{"src": src, "proto": proto, "accept": [dst]} for src, dst, proto in wanted if proto != "ssh"]
+    logins = [{"src": src, "dst": [_host(dst)], "accept": [ROOT]} for src, dst, proto in wanted if proto == "ssh"]
+    judged = {**policy, "tests": [*(policy.get("tests") or []), *tests]}
+    if logins:
+        # Of a tag that the policy does not know, Headscale would not even run the test.
+        ends = {end for src, dst, proto in wanted if proto == "ssh" for end in (src, _host(dst))}
+        judged["tagOwners"] = {**{end: [] for end in filter(_is_tag, ends)}, **(policy.get("tagOwners") or {})}
+        judged["sshTests"] = [*(policy.get("sshTests") or []), *logins]
+    text = json.dumps(judged)
     try:
         headscale.call("POST", CHECK, {"policy": text})
     except ApiError as exc:
@@ -144,7 +156,7 @@ def judge(headscale: Headscale, policy: Policy, needs: Iterable[Mapping[str, str
             return
         if exc.status == UNAUTHORIZED:
             raise
-        raise RefusedError(_told(exc, wanted)) from None
+        raise RefusedError(told(exc.reason, wanted)) from None
 
 
 def put(call: Call, policy: object, before: object, tags: Collection[str]) -> None:
@@ -227,22 +239,3 @@ def _assertions(policy: Policy) -> Iterator[str]:
             for kind in LISTS:
                 for each, dst in itertools.product(test.get(kind) or [], test.get("dst") or [""]):
                     yield json.dumps([key, test.get("src"), test.get("proto"), dst, kind, each])
-
-
-def _told(refusal: ApiError, needs: Mapping[tuple[str, str, str], str]) -> str:
-    failed = [match for line in refusal.reason.splitlines() if (match := FAILED.fullmatch(line.strip()))]
-    if not failed:
-        return f"Headscale refuses the policy: {refusal.reason}. The one in force stays."
-    lost = []
-    for each in failed:
-        is_need = each["wanted"] == "ALLOWED" and (each["src"], each["dst"], each["proto"]) in needs
-        verb = "reaches" if each["wanted"] == "ALLOWED" else "does not reach"
-        plain = f"{each['src']} {verb} {each['dst']}{' by ' + each['proto'] if each['proto'] else ''}"
-        lost.append(needs[each["src"], each["dst"], each["proto"]] if is_need else plain)
-    lost = list(dict.fromkeys(lost))
-    more = f"; and {len(lost) - SHOWN} more" if len(lost) > SHOWN else ""
-    return (
-        f"the policy is refused, and the one in force stays. With it, this would no longer be so: "
-        f"{'; '.join(lost[:SHOWN])}{more}. Allow it in headscale_policy, or take out of mesh_services, mesh_admins or "
-        "mesh_grants what is not wanted."
-    )

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import platform
 import typing as t
 
-from ansible_collections.wonder.mesh.plugins.module_utils._derp import certificates, published
+from ansible_collections.wonder.mesh.plugins.module_utils._derp import certificates
+from ansible_collections.wonder.mesh.plugins.module_utils._derp_map import published
 from ansible_collections.wonder.mesh.plugins.module_utils._headscale import (
     CONNECTION,
     NODES,
@@ -33,7 +33,7 @@ def answer(run_command: RunCommand, _arguments: dict[str, t.Any]) -> dict[str, t
     """What the module mesh_host_info returns."""
     return {
         "changed": False,
-        "machine": platform.machine(),
+        "machine": os.uname().machine,
         "daemons": intact_daemons(Systemd(run_command)),
         "node": node(run_command),
         "headscale": headscale(run_command),

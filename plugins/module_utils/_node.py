@@ -29,6 +29,7 @@ ARGUMENTS: dict[str, t.Any] = {
     "accept_routes": {"type": "bool", "default": False},
     "advertise_routes": {"type": "list", "elements": "str", "default": []},
     "relay_port": {"type": "int", "default": 0},
+    "ssh": {"type": "bool", "default": False},
     "binary": {"type": "path", "default": "/usr/local/bin/tailscale"},
     "socket": {"type": "path", "default": "/run/tailscale/tailscaled.sock"},
     "state_directory": {"type": "path", "default": "/var/lib/tailscale"},

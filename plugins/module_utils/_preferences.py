@@ -15,6 +15,7 @@ FLAGS = {
     "RouteAll": "accept-routes",
     "AdvertiseRoutes": "advertise-routes",
     "RelayServerPort": "relay-server-port",
+    "RunSSH": "ssh",
     "AutoUpdate.Check": "update-check",
     "AutoUpdate.Apply": "auto-update",
 }
@@ -30,6 +31,7 @@ def wanted_preferences(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         "AdvertiseRoutes": sorted(params["advertise_routes"]),
         # 0 would be a port that the kernel chooses; none is no peer relay.
         "RelayServerPort": params["relay_port"] or None,
+        "RunSSH": params["ssh"],
         # The program is pinned and put there by us: it must not replace itself.
         "AutoUpdate.Check": False,
         "AutoUpdate.Apply": False,
@@ -44,6 +46,7 @@ def current_preferences(preferences: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         "RouteAll": bool(preferences.get("RouteAll")),
         "AdvertiseRoutes": sorted(preferences.get("AdvertiseRoutes") or []),
         "RelayServerPort": preferences.get("RelayServerPort"),
+        "RunSSH": bool(preferences.get("RunSSH")),
         "AutoUpdate.Check": bool(update.get("Check")),
         "AutoUpdate.Apply": bool(update.get("Apply")),
     }

@@ -28,6 +28,7 @@ PUBLIC = (
     "LoggedOut",
     "RelayServerPort",
     "RouteAll",
+    "RunSSH",
 )
 
 

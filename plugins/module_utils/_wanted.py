@@ -52,6 +52,7 @@ ARGUMENTS: dict[str, t.Any] = {
             "group": {"type": "str", "default": "root"},
             "secret": {"type": "bool", "default": False, "no_log": False},
             "on_change": {"type": "str", "choices": ["none", "reload", "restart"], "default": "restart"},
+            "judge": {"type": "str", "choices": ["", "derp_map", "derper_limits"], "default": ""},
         },
     },
     "units": {"type": "list", "elements": "str", "required": True},
@@ -109,4 +110,5 @@ def _file(each: dict[str, t.Any]) -> File:
         secret=each["secret"],
         effect=each["on_change"],
         label=each["label"],
+        judge=each["judge"],
     )

@@ -154,6 +154,13 @@ options:
         type: str
         choices: [none, reload, restart]
         default: restart
+      judge:
+        description:
+          - What judges the content before anything is changed, for what O(check) does not read. V(derp_map) is a map of
+            relays as the role headscale writes it, V(derper_limits) are the limits of a relay.
+        type: str
+        choices: ["", derp_map, derper_limits]
+        default: ""
   units:
     description:
       - Templates of the units, named as the unit with C(.j2) behind it. The first is the one that is enabled and
@@ -291,6 +298,7 @@ from ansible_collections.wonder.mesh.plugins.module_utils._checker import check
 from ansible_collections.wonder.mesh.plugins.module_utils._daemon import Applied, Daemon, DaemonError, plan
 from ansible_collections.wonder.mesh.plugins.module_utils._difference import report
 from ansible_collections.wonder.mesh.plugins.module_utils._files import FileError
+from ansible_collections.wonder.mesh.plugins.module_utils._judges import judge
 from ansible_collections.wonder.mesh.plugins.module_utils._lock import only_run
 from ansible_collections.wonder.mesh.plugins.module_utils._removal import Removal
 from ansible_collections.wonder.mesh.plugins.module_utils._session import comes_through
@@ -307,6 +315,7 @@ def converge(module: AnsibleModule, daemon: Daemon, systemd: Systemd) -> dict[st
     """Compare and act; the module's result."""
     applied = Applied.load(daemon.state_directory)
     unproven = recover(daemon, applied, systemd, not module.check_mode)
+    judge(daemon.files)
     todo = plan(daemon, applied, systemd.state(daemon.unit), unproven)
     result = report(todo.differences) | {"restarted": todo.restart, "reloaded": todo.reload}
     uploads = module.params["uploads"]

@@ -39,8 +39,8 @@ options:
   needs:
     description:
       - What the policy must leave open, whatever else it says, as P(wonder.mesh.mesh_needs#filter) makes it.
-      - Each is a C(src), a C(dst) with its port, a C(proto), and C(what) is lost without it. One whose ends are not
-        there is not looked at.
+      - Each is a C(src), a C(dst) with its port, a C(proto) (V(ssh) for a login where tailscaled answers SSH), and
+        C(what) is lost without it. One whose ends are not there is not looked at.
     type: list
     elements: dict
     default: []

@@ -24,7 +24,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 regions:
-  description: The regions of the map. None where there is no map.
+  description:
+    - The regions of the map, an empty list where there is no map.
+    - V(null) where the map is damaged, or was edited by hand; the next run of all relays makes it anew.
   returned: success
   type: list
   elements: dict
@@ -33,7 +35,7 @@ regions:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.wonder.mesh.plugins.module_utils._derp import published
+from ansible_collections.wonder.mesh.plugins.module_utils._derp_map import published
 
 
 def main() -> None:

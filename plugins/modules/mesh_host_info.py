@@ -61,8 +61,8 @@ headscale:
   sample: {policy: {grants: []}, nodes: []}
 relays:
   description:
-    - C(published) are the regions of the map of relays that the coordinator publishes. C(certificates) are those that a
-      relay made for itself, each with its pin and the time at which it ends.
+    - C(published) are the regions of the map of relays that the coordinator publishes, V(null) of a damaged one.
+      C(certificates) are those that a relay made for itself, each with its pin and the time at which it ends.
   returned: success
   type: dict
   sample: {published: [], certificates: {/etc/derper/203.0.113.12.pem: [sha256-raw:9f86…, 2110000000]}}

@@ -53,6 +53,12 @@ options:
     description: The UDP port on which the host carries traffic between two other nodes, as a peer relay. V(0) for none.
     type: int
     default: 0
+  ssh:
+    description:
+      - Whether tailscaled answers SSH at the node's addresses in the mesh, in the place of sshd. Who is let in, and as
+        which user, is said by C(ssh) of the policy.
+    type: bool
+    default: false
   binary:
     description: The C(tailscale) command.
     type: path

@@ -35,6 +35,7 @@ from ansible_collections.wonder.mesh.plugins.plugin_utils._settings import (
     check_settings,
     check_states,
 )
+from ansible_collections.wonder.mesh.plugins.plugin_utils._ssh import ssh_nodes
 from ansible_collections.wonder.mesh.plugins.plugin_utils._types import INTERFACE, NATS, PROXY_PORT
 from ansible_collections.wonder.mesh.plugins.plugin_utils._values import (
     Problems,
@@ -108,6 +109,7 @@ def build_model(
     check_public_ports(inventory, hosts, services, probe_port, problems, relays)
     groups = read_groups(inventory, problems)
     admins = read_admins(inventory, groups, problems)
+    with_ssh = ssh_nodes(inventory, hosts, domain, admins, problems)
     grants = read_grants(inventory, {tag for host in hosts.values() for tag in host["tags"]}, groups, problems)
     warnings: list[str] = []
     if world is not None:
@@ -136,6 +138,7 @@ def build_model(
         "relays": sorted(inventory.groups["relays"]),
         "derp": relays,
         "peer_relays": carriers,
+        "ssh_nodes": with_ssh,
         "strangers": sorted(inventory.groups["strangers"]),
         "hosts": {name: hosts[name] for name in sorted(hosts)},
         "services": services,

@@ -26,6 +26,7 @@ ALL_NODES = "tag:node"
 GATEWAYS = "tag:gateway"
 RELAYS = "tag:relay"
 SAMPLE = 8  # nodes on each side, where all pairs would be too many; in a small mesh it is all of them
+ROOT = "root"
 UNUSED_PORT = 9  # nothing of ours is there
 
 Assertion = tuple[str, str, str]  # source, protocol ("" for any), destination with its port
@@ -35,14 +36,15 @@ class Need(t.TypedDict):
     """What no policy may take away: a test that must pass, and what it is for."""
 
     src: str
-    proto: str
+    proto: str  # tcp, udp, or ssh for a login where tailscaled answers SSH
     dst: str
     what: str
 
 
 def policy_tests(model: Model) -> list[dict[str, t.Any]]:
     """The ``tests`` of the policy: each grant and service, and a sample of what must be refused. Sorted."""
-    needed = {(need["src"], need["proto"], need["dst"]) for need in policy_needs(model) if _is_tag(need["src"])}
+    needs = [need for need in policy_needs(model) if need["proto"] != "ssh"]
+    needed = {(need["src"], need["proto"], need["dst"]) for need in needs if _is_tag(need["src"])}
     accept = needed | set(_open(model))
     found: dict[tuple[str, str], dict[str, t.Any]] = {}
     for key, assertions in (("accept", accept), ("deny", set(_closed(model)))):
@@ -55,6 +57,17 @@ def policy_tests(model: Model) -> list[dict[str, t.Any]]:
 def policy_needs(model: Model) -> list[Need]:
     """What any policy must leave open, also one of the user's own: published services, and SSH for mesh_admins."""
     return [*_of_services(model), *_of_admins(model)]
+
+
+def ssh_tests(model: Model) -> list[dict[str, t.Any]]:
+    """The ``sshTests`` of the policy: which nodes log in where tailscaled answers SSH, and a sample of which do not."""
+    tests = []
+    for node in model["ssh_nodes"]:
+        for source in (each for each in model["nodes"] if each != node):
+            verdict = "accept" if source in model["admins"]["nodes"] else "deny"
+            if verdict == "accept" or source in _sample("from", model["nodes"]):
+                tests.append({"src": selector(model, source), "dst": [selector(model, node)], verdict: [ROOT]})
+    return tests
 
 
 def selector(model: Model, name: str) -> str:
@@ -77,7 +90,15 @@ def _of_admins(model: Model) -> Iterator[Need]:
         for node in model["nodes"]:
             if node != admin:
                 what = f"{admin}, of mesh_admins, reaches SSH of {node}"
-                yield {"src": selector(model, admin), "proto": "tcp", "dst": _at(model, node, SSH_PORT), "what": what}
+                need: Need = {
+                    "src": selector(model, admin),
+                    "proto": "tcp",
+                    "dst": _at(model, node, SSH_PORT),
+                    "what": what,
+                }
+                yield need
+                if node in model["ssh_nodes"]:
+                    yield {**need, "proto": "ssh", "what": f"{admin}, of mesh_admins, logs in to {node} as {ROOT}"}
 
 
 def _open(model: Model) -> Iterator[Assertion]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import typing as t
 import zlib
 
+from ansible_collections.wonder.mesh.plugins.module_utils._derp_map import NO_ADDRESS, REGIONS
 from ansible_collections.wonder.mesh.plugins.plugin_utils._options import value_of
 from ansible_collections.wonder.mesh.plugins.plugin_utils._values import (
     Problems,
@@ -27,8 +28,6 @@ if t.TYPE_CHECKING:
     from ansible_collections.wonder.mesh.plugins.plugin_utils._world import World
 
 HTTPS, BESIDE_CADDY = 443, 8443
-REGIONS = range(900, 999)  # for users; 999 is the coordinator's own
-NO_ADDRESS = "none"
 EXAMPLE = "203.0.113.12 or relay.example.com"
 
 

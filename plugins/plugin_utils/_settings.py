@@ -11,10 +11,10 @@ import typing as t
 import urllib.parse
 
 from ansible_collections.wonder.mesh.plugins.module_utils._derp import CERTIFICATE_DAYS
+from ansible_collections.wonder.mesh.plugins.module_utils._derp_map import NO_ADDRESS
 from ansible_collections.wonder.mesh.plugins.module_utils._probe import RELAY_AFTER
 from ansible_collections.wonder.mesh.plugins.plugin_utils._caddy import ADMIN
 from ansible_collections.wonder.mesh.plugins.plugin_utils._options import PLAYERS, options, players, value_of
-from ansible_collections.wonder.mesh.plugins.plugin_utils._relays import NO_ADDRESS
 from ansible_collections.wonder.mesh.plugins.plugin_utils._types import INTERFACE, SSH_PORT
 from ansible_collections.wonder.mesh.plugins.plugin_utils._values import (
     DNS_LABEL,

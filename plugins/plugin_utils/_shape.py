@@ -28,6 +28,7 @@ FIELDS: dict[str, type] = {
     "relays": Sequence,
     "derp": Mapping,
     "peer_relays": Sequence,
+    "ssh_nodes": Sequence,
     "strangers": Sequence,
     "hosts": Mapping,
     "services": Sequence,

@@ -66,10 +66,11 @@ class ForwardAuth(t.TypedDict):
 
 
 class Access(t.TypedDict):
-    """Who may come to a service, and how much it takes. Everybody, if all but the last two are empty.
+    """Who may come to a service, and how much it takes. Everybody, if all but the last three are empty.
 
     allow: networks. basic_auth: users of caddy_users. client_certificates: the file of an authority, on the controller.
-    max_body: bytes; timeout: seconds until an answer begins. Of both, 0 is no limit.
+    max_body: bytes; timeout: seconds until an answer begins. Of both, 0 is no limit. h2c: whether the program speaks
+    HTTP/2 without TLS, and nothing else.
     """
 
     allow: list[str]
@@ -78,6 +79,7 @@ class Access(t.TypedDict):
     client_certificates: str
     max_body: int
     timeout: int
+    h2c: bool
 
 
 class Service(t.TypedDict):
@@ -90,7 +92,7 @@ class Service(t.TypedDict):
     host: str
     path: str
     protocol: str
-    health: str  # the path to ask for, or for udp the text that is answered
+    health: str  # the path to ask for, or for udp the text that is answered; none if it cannot be asked
     public_port: int
     count: int
     proxy_protocol: bool
@@ -126,6 +128,7 @@ class Model(t.TypedDict):
     relays: list[str]
     derp: dict[str, Relay]  # by the name of the relay
     peer_relays: list[str]  # nodes that carry the traffic of others, besides the relays
+    ssh_nodes: list[str]  # nodes whose tailscaled answers SSH in the place of sshd
     strangers: list[str]
     hosts: dict[str, Host]
     services: list[Service]

@@ -7,6 +7,7 @@ WONDER_MESH_FAULT_SHARE is the share of all cases to run (default 0.1), WONDER_M
 from __future__ import annotations
 
 import os
+import random
 import typing as t
 
 import pytest
@@ -20,6 +21,11 @@ if t.TYPE_CHECKING:
 SHARE = float(os.environ.get("WONDER_MESH_FAULT_SHARE", "0.1"))
 SEED = os.environ.get("WONDER_MESH_FAULT_SEED", "1")
 COUNTED = pytest.StashKey[list[str]]()
+
+
+def cases(number: int) -> list[int]:
+    """Those of so many that are to be run."""
+    return sorted(random.Random(SEED).sample(range(number), max(1, round(number * SHARE))))  # noqa: S311
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

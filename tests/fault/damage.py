@@ -16,6 +16,7 @@ if t.TYPE_CHECKING:
 # Keys whose values name a module of Caddy, and those that name files.
 MODULES = frozenset({"handler", "wrapper", "provider", "policy", "protocol"})
 FILES = frozenset({"certificate", "key"})
+OPTIONAL = ("ipv4", "ipv6", "certname")  # of a relay in a map
 
 
 class Damaged(t.NamedTuple):
@@ -34,7 +35,11 @@ def damaged(config: t.Any, rng: random.Random) -> Damaged:
 
 def flipped(config: t.Any, rng: random.Random) -> Damaged:
     """Some bits on the way to the host."""
-    text = bytearray(json.dumps(config).encode())
+    return flipped_bytes(json.dumps(config).encode(), rng)
+
+
+def flipped_bytes(content: bytes, rng: random.Random) -> Damaged:
+    text = bytearray(content)
     places = rng.sample(range(len(text)), rng.randint(1, 8))
     for each in places:
         text[each] ^= 1 << rng.randrange(8)
@@ -42,7 +47,10 @@ def flipped(config: t.Any, rng: random.Random) -> Damaged:
 
 
 def truncated(config: t.Any, rng: random.Random) -> Damaged:
-    text = json.dumps(config).encode()
+    return truncated_bytes(json.dumps(config).encode(), rng)
+
+
+def truncated_bytes(text: bytes, rng: random.Random) -> Damaged:
     length = rng.randrange(1, len(text) - 1)
     return Damaged(f"cut after {length} bytes", text[:length])
 
@@ -75,7 +83,7 @@ def damaged_policy(policy: t.Any, rng: random.Random) -> tuple[str, t.Any]:
     """Of a wrong type, with a key that there is not, without a part, or with a name that leads nowhere.
 
     Its tests are no rules, and one of a tag that no node has cannot be run: of those only types are damaged. Without
-    its nodeAttrs it is as good a policy as before.
+    its nodeAttrs, or its SSH rules for nobody, it is as good a policy as before.
     """
     copied = copy.deepcopy(policy)
     everywhere = [(path, value) for path, value in values(copied) if path]
@@ -88,12 +96,45 @@ def damaged_policy(policy: t.Any, rng: random.Random) -> tuple[str, t.Any]:
         path = rng.choice([path for path, value in rules if isinstance(value, dict)])
         at(copied, path)["damaged"] = ["*"]
     elif kind == "missing":
-        path = rng.choice([path for path, _ in rules if len(path) == 1 or (path[0] == "grants" and len(path) == 2)])
+        parts = [path for path, _ in rules if path != ("ssh",)]
+        path = rng.choice([path for path in parts if len(path) == 1 or (path[0] == "grants" and len(path) == 2)])
         del at(copied, path[:-1])[path[-1]]
     else:
         path, value = rng.choice([each for each in rules if isinstance(each[1], str) and "tag:" in each[1]])
         put(copied, path, value.replace("tag:", "tag:gone-"))
     return f"{kind} at {path}", copied
+
+
+def damaged_regions(regions: t.Any, rng: random.Random) -> tuple[str, t.Any]:
+    """Of a wrong type, with a key too many or too few, with a value that cannot be, or none, one twice or no order."""
+    copied = copy.deepcopy(regions)
+    everywhere = [(path, value) for path, value in values(copied) if path]
+    kind = rng.choice(("wrong type", "unknown key", "missing", "impossible", "list"))
+    path, value = rng.choice(everywhere)
+    if kind == "wrong type":
+        put(copied, path, "damaged" if isinstance(value, dict) else {"damaged": [0]})
+    elif kind == "unknown key":
+        path = rng.choice([path for path, value in everywhere if isinstance(value, dict)])
+        at(copied, path)[rng.choice(("RegionID", "insecurefortests", "damaged"))] = 917
+    elif kind == "missing":
+        path = rng.choice([path for path, _ in everywhere if path[-1] not in (*OPTIONAL, 0, 1)])
+        del at(copied, path[:-1])[path[-1]]
+    elif kind == "impossible":
+        path, value = rng.choice([each for each in everywhere if not isinstance(each[1], (dict, list))])
+        put(copied, path, f"{value} gone" if isinstance(value, str) else (not value) * 65536)
+    else:
+        copied = rng.choice(([], [*copied, copied[0]], copied[::-1]))
+    return f"{kind} at {path}", copied
+
+
+def damaged_limits(limits: t.Any, rng: random.Random) -> Damaged:
+    """Of a relay: what is no JSON, or no number of bytes."""
+    key, text = next(iter(limits)), json.dumps(limits)
+    wrong = rng.choice((0, -1, 1.5, "1000", None, True, [1000], {"damaged": 0}))
+    another = rng.choice(({key: wrong}, {f"{key}x": 1000}, {**limits, "damaged": 1}, {}, [limits], wrong))
+    return rng.choice(
+        (Damaged(f"{another}", json.dumps(another).encode()), Damaged("cut", text[: rng.randrange(len(text))].encode()))
+    )
 
 
 def is_module(path: Path, value: object) -> bool:

@@ -12,7 +12,7 @@ if t.TYPE_CHECKING:
     import random
 
 HEADSCALE, POLICY, REGISTRY = "Run Headscale", "Set the policy", "nodes | Give every node its tags and routes"
-CADDY, TAILSCALED, NODE, PROBE = "Run Caddy", "Run tailscaled", "Join the mesh", "Answer probes"
+CADDY, TAILSCALED, NODE, PROBE = "Run Caddy", "node | Run tailscaled", "node | Join the mesh", "Answer probes"
 # Scripts run in this order: those that ask daemons before those that stop them, and a node's name before it changes.
 PHASES = ((REGISTRY, POLICY), (NODE,), (HEADSCALE, CADDY, TAILSCALED, PROBE))
 

@@ -13,23 +13,35 @@ import base64
 import glob
 import json
 import os
+import re
 import select
 import stat
 import subprocess
 import sys
 import typing as t
 
-KEPT = ("/var/lib/headscale/*.key", "/etc/caddy/certificates/*.key")
+KEPT = (
+    "/var/lib/headscale/*.key",
+    "/etc/headscale/oidc_secret",
+    "/etc/caddy/certificates/*.key",
+    "/var/lib/caddy/**/*.key",  # of its own authority
+    "/var/lib/caddy/.local/**/*.key",
+    "/etc/derper/*.key",
+    "/etc/derper/*.pem",
+    "/var/lib/derper/*.key",
+)
+KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----\n?", re.DOTALL)
 ANSIBLE = os.path.expanduser("~/.ansible")
 JOIN_KEYS = os.path.join(ANSIBLE, "tmp", "*", "join-key")
 # Whoever may read them, nothing secret belongs here.
 NOWHERE = ("/tmp", "/var/tmp", "/dev/shm", "/run", "/var/log", ANSIBLE)  # noqa: S108
 NOT_FILES = ("/proc", "/sys", "/dev", "/usr/local/bin")  # the last holds programs, which test_check_mode.py hashes
+GIVEN = "/run/credentials"  # where systemd gives a unit what it loads; others must not read it there either
 LARGEST = 64 << 20
 
 
 def collect() -> list[str]:
-    found = [text for pattern in KEPT for text in _texts(pattern)]
+    found = [secret for pattern in KEPT for text in _texts(pattern) for secret in _secrets(text)]
     found += [json.loads(text)["key"] for text in _texts("/var/lib/wonder-mesh/headscale/api_key.json")]
     for text in _texts("/var/lib/tailscale/tailscaled.state"):
         values = [base64.b64decode(value).decode("utf-8", "replace") for value in json.loads(text).values()]
@@ -37,8 +49,13 @@ def collect() -> list[str]:
     return [each for each in found if set(each.rpartition(":")[2]) != {"0"}]  # the old key of one that had none
 
 
+def _secrets(text: str) -> list[str]:
+    """Of a file with certificates, which are no secrets, its keys."""
+    return KEY.findall(text) if "-----BEGIN" in text else [text]
+
+
 def _texts(pattern: str) -> t.Iterator[str]:
-    for path in glob.glob(pattern):
+    for path in filter(os.path.isfile, glob.glob(pattern, recursive=True)):
         with open(path, encoding="utf-8") as stream:
             yield stream.read()
 
@@ -69,7 +86,8 @@ def _files(places: tuple[str, ...], readable: bool, since: float) -> t.Iterator[
     """Regular files below that have changed since then; of readable ones only those that others come to and read."""
     for place in places:
         for directory, names, leaves in os.walk(place):
-            names[:] = [name for name in names if os.path.join(directory, name) not in NOT_FILES]
+            skipped = NOT_FILES if readable else (*NOT_FILES, GIVEN)
+            names[:] = [name for name in names if os.path.join(directory, name) not in skipped]
             if readable and not os.stat(directory).st_mode & stat.S_IXOTH:
                 names.clear()
                 continue

@@ -10,6 +10,10 @@ NODE, COORDINATOR = "box-1", "vps"
 JOIN = ("--limit", NODE, "--tags", "tailscaled")
 CONTROL = ("--limit", COORDINATOR, "--tags", "headscale")
 FRONT = ("--limit", COORDINATOR, "--tags", "caddy")
+# An inventory beside the fleet's own, with secrets of all kinds that a homelab may have.
+HOMELAB = ("--inventory", "HOMELAB")
+ALL = ("--limit", "all")
+SELF_MADE = '{"derper_certificate": {}, "derper_hostname": "203.0.113.99"}'
 LEAVE = f"{NODE}: timeout 20 tailscale logout"
 # Kills the module, and the command that it waits for, as soon as that has the key.
 KILL = """for each in $(seq 2000); do
@@ -17,7 +21,14 @@ KILL = """for each in $(seq 2000); do
 done"""
 FULL = """mount -t tmpfs -o size=64k,mode=0750,gid=$(getent group caddy | cut -d: -f3) full /etc/caddy/certificates
 dd if=/dev/zero of=/etc/caddy/certificates/full bs=1k status=none 2>/dev/null || true"""
-NO_START = "/etc/systemd/system/headscale.service.d"
+
+
+def no_start(unit: str) -> tuple[str, str]:
+    """What keeps a unit of the coordinator from starting, and what takes that back."""
+    place = f"/etc/systemd/system/{unit}.service.d"
+    reload = "systemctl daemon-reload"
+    broken = f"mkdir {place} && printf '[Service]\\nExecStartPre=/bin/false\\n' >{place}/no.conf && {reload}"
+    return f"{COORDINATOR}: {broken}", f"{COORDINATOR}: rm -r {place} && {reload}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,12 +94,31 @@ STORIES = [
     Story("a configuration that the checker refuses", (), (*CONTROL, "--extra-vars", "headscale_prefix_v4=none")),
     Story(
         "a daemon that does not come up",
-        (
-            f"{COORDINATOR}: mkdir {NO_START} && printf '[Service]\\nExecStartPre=/bin/false\\n' >{NO_START}/no.conf"
-            " && systemctl daemon-reload",
-        ),
+        (no_start("headscale")[0],),
         (*CONTROL, "--extra-vars", "headscale_log_level=debug"),
-        after=(f"{COORDINATOR}: rm -r {NO_START} && systemctl daemon-reload",),
+        after=(no_start("headscale")[1],),
         mend=CONTROL,
+    ),
+    Story("a relay, a login, names by DNS and passwords", (), HOMELAB, succeeds=True, mend=ALL),
+    Story(
+        "a relay that does not come up",
+        (no_start("derper")[0],),
+        (*HOMELAB, "--extra-vars", SELF_MADE),
+        after=(no_start("derper")[1],),
+        mend=ALL,
+    ),
+    Story(
+        "a login whose Headscale does not come up",
+        (no_start("headscale")[0],),
+        (*HOMELAB, *CONTROL),
+        after=(no_start("headscale")[1],),
+        mend=CONTROL,
+    ),
+    Story(
+        "passwords and a key for DNS on a disk that is full",
+        (f"{COORDINATOR}: {FULL}",),
+        (*HOMELAB, *FRONT),
+        after=(f"{COORDINATOR}: umount /etc/caddy/certificates",),
+        mend=FRONT,
     ),
 ]

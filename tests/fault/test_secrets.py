@@ -13,6 +13,7 @@ import typing as t
 import pytest
 
 from tests.fault.ground import ROOT
+from tests.fault.homelab import homelab
 from tests.fault.stories import COORDINATOR, NODE, STORIES, Story
 from tests.fault.sweep import Trace, forms, secrets, sweep, traced
 
@@ -43,12 +44,16 @@ def tell(ground: Ground, lines: tuple[str, ...]) -> None:
         ground.run(host, script)
 
 
-def play(ground: Ground, story: Story, place: Path) -> tuple[int, str]:
+def certificates(ground: Ground) -> Path:
+    return ground.inventory_file.parent.parent / "certificates"
+
+
+def play(ground: Ground, story: Story, place: Path, inventory: Path) -> tuple[int, str]:
     """Its play, with everything switched on that keeps what a play says."""
     kept = {"ANSIBLE_CACHE_PLUGIN": "jsonfile", "ANSIBLE_CACHE_PLUGIN_CONNECTION": str(place / "facts")}
     kept["ANSIBLE_LOG_PATH"] = str(place / "ansible.log")
-    key = str(ground.inventory_file.parent.parent / "certificates" / f"{COORDINATOR}.key")
-    arguments = [each.replace("KEY", key) for each in story.arguments]
+    key = f"{certificates(ground)}/{COORDINATOR}.key"
+    arguments = [each.replace("KEY", key).replace("HOMELAB", str(inventory)) for each in story.arguments]
     if not story.by_runner:
         return ground.play_loudly("-vvvv", *arguments, environment=kept)
     command = ["ansible-runner", "run", str(place / "runner"), "--project-dir", str(ROOT), "--playbook", "site.yml"]
@@ -60,16 +65,19 @@ def play(ground: Ground, story: Story, place: Path) -> tuple[int, str]:
 def told(request: pytest.FixtureRequest, ground: Ground, bare: Bare, tmp_path: Path) -> Iterator[tuple[Story, Told]]:
     assert bare.done
     story, since = request.param, time.time()
-    wanted = secrets(ground)
+    inventory, given = homelab(tmp_path, certificates(ground), COORDINATOR, NODE)
+    wanted = secrets(ground) | given
     tell(ground, story.before)
     try:
         with traced(ground, [NODE]) as trace:
-            status, output = play(ground, story, tmp_path)
+            status, output = play(ground, story, tmp_path, inventory)
         trace.output = output.encode()
         wanted |= secrets(ground) | set(trace.join_keys)
         patterns = {form for secret in wanted for form in forms(secret)}
         public = sweep(ground, PUBLIC, trace, since) if story.by_runner else []
-        yield story, Told(status, trace, sweep(ground, patterns, trace, since), public)
+        # Where a person keeps them, they are.
+        found = [place for place in sweep(ground, patterns, trace, since) if place != f"controller: {inventory}"]
+        yield story, Told(status, trace, found, public)
     finally:
         tell(ground, story.after)
         if story.mend:

@@ -11,17 +11,19 @@ import subprocess
 import typing as t
 from pathlib import Path
 
+import pytest
 import yaml
 from world import run
 
 from ansible_collections.wonder.mesh.plugins.plugin_utils import _programs
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from world import Fleet
 
 HERE = Path(__file__).parent
+TOPOLOGY = str(HERE / "relays.yml")
 COORDINATOR, RELAYS, HIDDEN, NODES = "vps", ("out", "vps"), ("box", "desk"), ("box", "desk", "out", "vps")
 PORTS = {"out": ("203.0.113.77", 443), "vps": ("vps.wm.test", 8443)}
 PROBE_PORT = 7733
@@ -32,6 +34,16 @@ import base64, json
 state = json.load(open("/var/lib/tailscale/tailscaled.state"))
 profile = base64.b64decode(state["_current-profile"]).decode()
 print(json.loads(base64.b64decode(state[profile]))["Config"]["PrivateNodeKey"])'"""
+
+
+@pytest.fixture(scope="module")
+def mesh(fleet: Callable[[str], Fleet]) -> Fleet:
+    return fleet(TOPOLOGY)
+
+
+@pytest.fixture(scope="module")
+def client(mesh: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Client:
+    return Client(mesh, tmp_path_factory.mktemp("client"))
 
 
 class Client:

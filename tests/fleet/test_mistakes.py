@@ -70,6 +70,15 @@ def test_the_gateway_still_serves_after_a_refusal(demo: Fleet) -> None:
     assert run(demo.host("stranger"), "curl --silent --fail --max-time 10 https://hello.wm.test/").rc == 0
 
 
+def test_a_policy_that_locks_out_is_refused_before_anything_is_changed(demo: Fleet) -> None:
+    state = "cat /etc/headscale/config.yaml; timeout 20 headscale policy get"
+    before = run(demo.host("hub"), state).stdout
+    variables = {"headscale_policy": {"grants": []}, "headscale_log_level": "debug"}
+    play = demo.play("playbooks/check.yml", "playbooks/coordinator.yml", variables=variables)
+    assert "laptop, of mesh_admins, reaches SSH of" in play.output
+    assert (play.status, run(demo.host("hub"), state).stdout) == (2, before)
+
+
 @pytest.fixture(scope="module")
 def without_nas(demo: Fleet, tmp_path_factory: pytest.TempPathFactory) -> tuple[Play, dict[str, t.Any]]:
     """A proof during which nobody reaches nas by SSH."""

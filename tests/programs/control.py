@@ -9,6 +9,7 @@ import gzip
 import http.client
 import itertools
 import json
+import os
 import socket
 import subprocess
 import time
@@ -42,6 +43,11 @@ class Control:
             time.sleep(0.1)
         self._key = json.loads(self._command("apikeys", "create", "--output", "json"))
         self.api("POST", "/api/v1/user", {"name": USER})
+
+    @property
+    def key(self) -> str:
+        """With which everything may be asked and changed."""
+        return self._key
 
     def api(self, method: str, path: str, body: object = None) -> dict[str, t.Any]:
         status, text = self._answer(method, path, body)
@@ -101,7 +107,7 @@ def running(place: Path, settings: t.Mapping[str, t.Any] | None = None) -> Itera
     """A Headscale that runs meanwhile, with these settings besides what it needs."""
     control = Control(place, free_ports())
     program(place, "headscale")
-    (place / "config.yaml").write_text(json.dumps(_configuration(control) | dict(settings or {})))
+    (place / "config.yaml").write_text(json.dumps(configuration(control) | dict(settings or {})))
     with (place / "log").open("w") as log:
         process = subprocess.Popen([control.binary, "serve", "--config", control.config], stdout=log, stderr=log)
         try:
@@ -112,7 +118,7 @@ def running(place: Path, settings: t.Mapping[str, t.Any] | None = None) -> Itera
             process.wait(timeout=30)
 
 
-def _configuration(control: Control) -> dict[str, t.Any]:
+def configuration(control: Control) -> dict[str, t.Any]:
     place = control.place
     derp = {
         "enabled": True,
@@ -145,7 +151,8 @@ def _configuration(control: Control) -> dict[str, t.Any]:
 
 def free_ports() -> int:
     """The first of four TCP ports in a row that nobody has, below those that the kernel gives to clients."""
-    for first in range(20000, 30000, 10):
+    begin = 20000 + os.getpid() % 900 * 10  # of another process, the tests look elsewhere
+    for first in range(begin, 30000, 10):
         with contextlib.ExitStack() as stack:
             try:
                 for port in range(first, first + 4):

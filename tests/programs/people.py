@@ -10,6 +10,7 @@ import http.cookiejar
 import json
 import os
 import re
+import shlex
 import subprocess
 import time
 import typing as t
@@ -107,12 +108,20 @@ class Device:
             time.sleep(0.1)
         return True
 
+    def set(self, *flags: str) -> None:
+        done = self._ask("set", *flags)
+        assert done.returncode == 0, done.stderr
+
+    def command(self, *arguments: str) -> str:
+        """How to run tailscale there, for a shell."""
+        return shlex.join([str(self._place / "tailscale"), f"--socket={self._socket}", *arguments])
+
     def _up(self, *arguments: str, check: bool) -> None:
         done = self._ask("up", f"--login-server={self._control.url}", "--accept-dns=false", *arguments)
         assert not check or done.returncode == 0, done.stderr
 
     def _ask(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [str(self._place / "tailscale"), f"--socket={self._socket}", *arguments]
+        command = shlex.split(self.command(*arguments))
         return subprocess.run(command, capture_output=True, text=True, check=False, timeout=2 * PATIENCE)
 
 
@@ -126,7 +135,9 @@ def device(place: Path, control: Control) -> Iterator[Device]:
         "--port=0",
         f"--statedir={place}",
     ]
-    environment = {**os.environ, "TS_NO_LOGS_NO_SUPPORT": "1", "TS_DEBUG_USE_DERP_HTTP": "1"}
+    environment = {**os.environ, "TS_NO_LOGS_NO_SUPPORT": "1"}
+    if control.url.startswith("http:"):
+        environment["TS_DEBUG_USE_DERP_HTTP"] = "1"
     with (place / "log").open("w") as log:
         process = subprocess.Popen([*command, f"--socket={place / 'socket'}"], env=environment, stdout=log, stderr=log)
         try:

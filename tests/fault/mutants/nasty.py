@@ -76,6 +76,7 @@ PLAUSIBLE: dict[str, tuple[t.Any, ...]] = {
     "derper_accept_limit": (1, 0, -1, "fast"),
     "derper_state": ("started", "stopped"),
     "tailscaled_relay_port": (0, 40000, 41641, 70000),
+    "tailscaled_ssh": (True, False, "yes"),
     "headscale_log_level": ("debug", "info", "warn", "error", "trace"),
     "headscale_policy": ({}, {"acls": 5}, {"grants": [{"src": ["tag:gone"], "dst": ["*"], "ip": ["*"]}]}),
     "headscale_oidc": (

@@ -23,6 +23,15 @@ def test_what_gateways_and_admins_need_comes_with_its_words() -> None:
     assert len(needs) == 2 + 5 + 4
 
 
+def test_where_tailscaled_answers_ssh_admins_need_a_login_too() -> None:
+    needs = [each for each in mesh_needs(model(hosts={"nas": {"tailscaled_ssh": True}})) if each["proto"] == "ssh"]
+    assert [(each["src"], each["dst"]) for each in needs] == [
+        ("tag:node-laptop", "tag:node-nas:22"),
+        ("alice@example.com", "tag:node-nas:22"),
+    ]
+    assert needs[0]["what"] == "laptop, of mesh_admins, logs in to nas as root"
+
+
 def test_refuses_what_is_no_model() -> None:
     with pytest.raises(AnsibleFilterError, match="mesh_needs: the model has no 'domain'"):
         mesh_needs({})

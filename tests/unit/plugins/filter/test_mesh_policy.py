@@ -45,6 +45,25 @@ def test_the_demo_is_tested_for_exactly_this() -> None:
     assert len(tests) == 5
 
 
+NOBODY = {"action": "accept", "src": ["tag:removed"], "dst": ["tag:removed"], "users": ["root"]}
+
+
+def test_nobody_logs_in_by_tailscaled_where_it_does_not_answer_ssh() -> None:
+    policy = mesh_policy(model())
+    assert (policy["ssh"], "sshTests" in policy) == ([NOBODY], False)
+
+
+def test_where_tailscaled_answers_ssh_admins_log_in_and_others_do_not() -> None:
+    policy = mesh_policy(model(hosts={name: {"tailscaled_ssh": True} for name in ("nas", "edge")}))
+    admins, ends = ["alice@example.com", "tag:node-laptop"], ["tag:node-edge", "tag:node-nas"]
+    users = ["autogroup:nonroot", "root"]
+    assert policy["ssh"] == [NOBODY, {"action": "accept", "src": admins, "dst": ends, "users": users}]
+    tested = {(test["src"], *test["dst"]): "accept" in test for test in policy["sshTests"]}
+    others = {(f"tag:node-{name}", "tag:node-nas") for name in ("edge", "mini-1", "mini-2")}
+    assert {pair for pair, accepted in tested.items() if accepted} == {("tag:node-laptop", end) for end in ends}
+    assert {pair for pair, accepted in tested.items() if not accepted} >= others
+
+
 def test_each_grant_is_tested_by_its_protocol_and_its_first_port() -> None:
     grants = [
         {"from": ["nas", "bob@"], "to": ["mini-1"], "ports": ["udp:53", "tcp:445", "tcp:9000-9010"]},

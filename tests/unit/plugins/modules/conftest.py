@@ -22,6 +22,7 @@ from ansible_collections.wonder.mesh.plugins.module_utils import (
     _ready,
     _transaction,
     _wanted,
+    _wireguard_rotation,
 )
 from ansible_collections.wonder.mesh.plugins.modules import daemon, wireguard_interface
 from tests.unit.plugins.modules.daemon_host import Host
@@ -80,7 +81,8 @@ def host(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Ite
     monkeypatch.setattr(_checker, "tempfile", types.SimpleNamespace(mkdtemp=mkdtemp), raising=False)
     monkeypatch.setattr(_checker, "RUN", str(host.root / "run"), raising=False)
     monkeypatch.setattr(_ready, "_ask", lambda _ready: host.ask())
-    monkeypatch.setattr(_ready, "time", types.SimpleNamespace(monotonic=lambda: clock[0], sleep=sleep))
+    for module in (_ready, _wireguard_rotation):
+        monkeypatch.setattr(module, "time", types.SimpleNamespace(monotonic=lambda: clock[0], sleep=sleep))
     for module in (_files, _accounts):
         monkeypatch.setattr(module, "pwd", host.accounts)
         monkeypatch.setattr(module, "grp", host.accounts)

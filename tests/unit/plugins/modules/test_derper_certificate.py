@@ -119,14 +119,9 @@ def openssl(command: list[str], **_: t.Any) -> tuple[int, str, str]:
     return done.returncode, done.stdout, done.stderr
 
 
-def test_the_map_is_read_as_the_role_writes_it(
-    run_module: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("regions", [[], None, [{"regionid": 917}]])
+def test_the_coordinator_says_what_it_publishes(
+    run_module: Run, monkeypatch: pytest.MonkeyPatch, regions: list[dict[str, t.Any]] | None
 ) -> None:
-    path = tmp_path / "derp.yaml"
-    path.write_text('# a comment\nregions:\n  917: {"regionid": 917, "nodes": []}\n  918: broken\n', encoding="utf-8")
-    monkeypatch.setattr(headscale_relays_info, "published", lambda: _derp.published(str(path)))
-    assert run_module(headscale_relays_info.main)["regions"] == [{"regionid": 917, "nodes": []}]
-
-
-def test_without_a_map_nothing_is_published(tmp_path: Path) -> None:
-    assert _derp.published(str(tmp_path / "none")) == []
+    monkeypatch.setattr(headscale_relays_info, "published", lambda: regions)
+    assert run_module(headscale_relays_info.main)["regions"] == regions

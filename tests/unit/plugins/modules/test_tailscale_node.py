@@ -66,7 +66,7 @@ class Tailscaled:
         return 0, "", ""
 
     def _set(self, flags: dict[str, str]) -> None:
-        names = {"hostname": "Hostname", "accept-dns": "CorpDNS", "accept-routes": "RouteAll"}
+        names = {"hostname": "Hostname", "accept-dns": "CorpDNS", "accept-routes": "RouteAll", "ssh": "RunSSH"}
         for name, value in flags.items():
             if name in names:
                 self.preferences[names[name]] = {"true": True, "false": False}.get(value, value)
@@ -130,6 +130,7 @@ def test_a_node_that_is_as_wanted_is_only_asked(call: Run, tailscaled: Tailscale
         ({"accept_dns": False}, "--accept-dns=false"),
         ({"accept_routes": True}, "--accept-routes=true"),
         ({"relay_port": 40000}, "--relay-server-port=40000"),
+        ({"ssh": True}, "--ssh=true"),
         ({"advertise_routes": ["192.168.1.0/24", "10.0.0.0/8"]}, "--advertise-routes=10.0.0.0/8,192.168.1.0/24"),
     ],
 )

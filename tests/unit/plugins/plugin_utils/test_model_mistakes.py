@@ -172,6 +172,17 @@ MISTAKES: dict[str, tuple[dict[str, t.Any], str]] = {
         r"mesh_grants\[0\].ports: .*no protocol with a port",
     ),
     "tun": (on("nas", tailscaled_tun="maybe"), "nas: tailscaled_tun: .*neither true nor false"),
+    "ssh without tun": (on("mini-2", tailscaled_ssh=True), "mini-2: tailscaled_ssh: .*without root"),
+    "ssh for nobody": (
+        {"hosts": {"nas": {"tailscaled_ssh": True}}, "everywhere": {"mesh_admins": []}},
+        "nas: tailscaled_ssh: .*it lets in who is in mesh_admins, and nobody is",
+    ),
+    "ssh by a name of the mesh": (
+        on("nas", tailscaled_ssh=True, ansible_host="nas.mesh.example.com"),
+        r"nas: tailscaled_ssh: .*reaches the host through the mesh \(nas\.mesh\.example\.com\), where it cuts sshd",
+    ),
+    "ssh by an address of the mesh": (on("nas", tailscaled_ssh=True, ansible_host="100.64.0.7"), "through the mesh"),
+    "ssh as a word": (on("nas", tailscaled_ssh="yes"), "nas: tailscaled_ssh: .*true or false"),
     "prefix v4": (on("hub", headscale_prefix_v4="10.0.0.0/8"), "hub: headscale_prefix_v4: .*100.64.0.0/10 only"),
     "prefix v6": (on("hub", headscale_prefix_v6="fd00::/48"), "hub: headscale_prefix_v6: .*fd7a:115c:a1e0::/48 only"),
     "prefix mixed": (on("hub", headscale_prefix_v4="fd7a:115c:a1e0::/64"), "hub: headscale_prefix_v4: .* only"),

@@ -7,14 +7,17 @@ import datetime
 import re
 import typing as t
 from ipaddress import IPv4Address
+from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.wonder.mesh.plugins.module_utils._derp_map import REGIONS
 from ansible_collections.wonder.mesh.plugins.plugin_utils._plan import public_ports
 from ansible_collections.wonder.mesh.plugins.plugin_utils._programs import find
-from ansible_collections.wonder.mesh.plugins.plugin_utils._relays import REGIONS, regions
+from ansible_collections.wonder.mesh.plugins.plugin_utils._relays import regions
 from fleet.authority import Authority
 from tests.unit.plugins.plugin_utils.mesh_world import GROUPS, NOW, build, model, world
 
@@ -151,6 +154,24 @@ def test_a_relay_that_cannot_be_is_refused_with_its_host_variable_and_fix(name: 
     outcome = build(**changes)
     assert outcome.model is None
     assert any(re.search(message, problem) for problem in outcome.problems), outcome.problems
+
+
+STRANGERS_IN = ("-verify-clients=false", "-verify-client-url-fail-open=true", "-mesh-psk-file=/tmp/key")
+ROLE = Path(__file__).parents[4] / "roles" / "derper"
+OPTIONS = yaml.safe_load((ROLE / "meta" / "argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
+
+
+@pytest.mark.parametrize("flag", STRANGERS_IN)
+@pytest.mark.parametrize("option", OPTIONS)
+def test_no_variable_can_bring_a_flag_that_lets_strangers_in(option: str, flag: str) -> None:
+    for value in (f"relay.example.com {flag}", f'" {flag} "', f"443\n{flag}"):
+        assert build(**mistaken(**{option: value})).model is None
+
+
+def test_every_flag_that_could_let_strangers_in_is_set() -> None:
+    flags = yaml.safe_load((ROLE / "vars" / "main.yml").read_text())["__derper_flags"]
+    assert " -verify-clients -socket /run/tailscale/tailscaled.sock -verify-client-url-fail-open=false " in flags
+    assert " -mesh-psk-file= " in flags
 
 
 CERTIFICATES: dict[str, tuple[str, dict[str, bytes], datetime.timedelta, str]] = {
