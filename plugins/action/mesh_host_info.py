@@ -8,15 +8,19 @@ import gc
 import typing as t
 
 from ansible.plugins.action import ActionBase
+from ansible.plugins.loader import filter_loader
 
 from ansible_collections.wonder.mesh.plugins.plugin_utils import _direct, _reading
 
-# All this is done once, before Ansible forks for each host. A fork that comes to collect garbage looks through all that
-# it has inherited, which takes longer than anything of ours; the documentation of gc.freeze names this case.
-gc.freeze()
+# All this is done once, before Ansible forks for each host.
 # Two, so that no host gets the code of a backend that it has not.
 MODULES = {False: "mesh_host_info", True: "wireguard_host_info"}
 PROGRAMS = {False: _direct.program("_host_info"), True: _direct.program("_wireguard_host_info")}
+# Whoever asks for one filter of a collection makes Ansible load all of them, and most forks would.
+filter_loader.get("wonder.mesh.nodes_elsewhere")
+# A fork that comes to collect garbage looks through all that it has inherited, which takes longer than anything of
+# ours; the documentation of gc.freeze names this case.
+gc.freeze()
 
 
 class ActionModule(ActionBase):

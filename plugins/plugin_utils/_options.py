@@ -17,7 +17,7 @@ import pathlib
 import re
 import typing as t
 
-import yaml
+from ansible.module_utils.common.yaml import yaml_load
 
 from ansible_collections.wonder.mesh.plugins.plugin_utils._values import HIDDEN, Problems, printable, several, shown
 
@@ -102,7 +102,7 @@ def options() -> Mapping[str, Option]:
     """All of them, by name."""
     found = {}
     for role in PLAYERS:
-        spec = yaml.safe_load((ROLES / role / "meta" / "argument_specs.yml").read_text(encoding="utf-8"))
+        spec = yaml_load((ROLES / role / "meta" / "argument_specs.yml").read_text(encoding="utf-8"))
         for name, each in spec["argument_specs"]["main"]["options"].items():
             elements, choices = each.get("elements", ""), tuple(each.get("choices", ()))
             found[name] = Option(name, role, each["type"], elements, choices, each.get("no_log", False))

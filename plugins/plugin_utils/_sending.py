@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import abc
+import contextlib
 import gzip
 import hashlib
 import tempfile
@@ -17,6 +18,10 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.wonder.mesh.plugins.plugin_utils import _programs, _reading, _supply, _trial
+
+# Go is asked here, once, and not in each process that Ansible forks for a host. Who has none is told when it is needed.
+with contextlib.suppress(_programs.ProgramError):
+    _programs.go_version()
 
 
 class SendingAction(ActionBase, abc.ABC):

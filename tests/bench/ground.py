@@ -87,7 +87,8 @@ class Ground:
 
     def _play(self, *arguments: str, settings: t.Mapping[str, str] | None = None) -> Cost:
         """Run playbooks with connections of their own; fails when they do."""
-        own = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
+        # None of Ansible and of Python: a setting that keeps compiled modules from being kept would count against both.
+        own = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PYTHON"))}
         own |= {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{own['PATH']}", "LC_ALL": "C.UTF-8"}
         machines = [f"{self.prefix}-{host}" for host in self.hosts]
         with controller() as group, new_connections() as connections:
