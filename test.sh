@@ -8,7 +8,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 . tools/python.sh
 . tools/venv.sh
 
-PARTS=(lint unit newest fleet programs) # fault takes long, bench wants a quiet machine: both are run by name
+PARTS=(lint unit newest fleet programs fault) # the others are run by name: bench wants a quiet machine
 
 lint() {
     mesh_packages lint && tests/lint.sh
@@ -33,39 +33,46 @@ side_by_side() { # ARGUMENTS [-- ARGUMENTS]...: runs of pytest at once; what one
     done
     return $status
 }
-unit() {
-    halves tests/unit
+spread() { # FOLDER FOLDERS [-- FOLDERS]...: runs of pytest at once, each with some folders; the last has all else of the first
+    local all=$1 word elsewhere=()
+    shift
+    for word in "$@"; do
+        [ "$word" = -- ] || elsewhere+=("--ignore=$word")
+    done
+    side_by_side "$@" -- "$all" "${elsewhere[@]}"
 }
-halves() { # FOLDER: its tests in two halves, which take about the same time
-    local slow=tests/unit/plugins
-    side_by_side $slow/{plugin_utils,action,filter} -- "$1" --ignore=$slow/plugin_utils --ignore=$slow/action \
-        --ignore=$slow/filter
+unit() { # in three runs of about the same length; many tests wait, but some mind a busy machine, so no more of them
+    local plugins=tests/unit/plugins
+    spread tests/unit $plugins/{action,callback,inventory} -- $plugins/{filter,module_utils,modules,plugin_utils}
 }
 newest() { # what depends on Ansible once more, with the newest ansible-core on the newest Python
     mesh_packages lint && mesh_venv newest || return
-    local PATH=$PWD/.venv-newest/bin:$PATH
-    tests/lint.sh ansible_lint mypy_strict antsibull_docs installed_collection validate_modules && halves tests/unit/plugins
+    local PATH=$PWD/.venv-newest/bin:$PATH plugins=tests/unit/plugins
+    local -x PYTEST_ADDOPTS=--hypothesis-profile=few # see tests/unit/conftest.py
+    tests/lint.sh roles_lint mypy_strict installed_collection validate_modules &&
+        spread $plugins $plugins/{action,callback,inventory}
 }
 fleet() { # one world or two per process: their hosts are idle most of the time
-    local one_vps=(tests/fleet/test_{distributed,one_vps,removal,runner}.py) wireguard=(tests/fleet/test_wireguard*.py)
+    local one_vps=(tests/fleet/test_{distributed,one_vps,relays,removal,runner}.py) wireguard=(tests/fleet/test_wireguard*.py)
     local nats=(tests/fleet/test_{matrix,nats}.py) status=0
-    local elsewhere=("${one_vps[@]}" "${wireguard[@]}" "${nats[@]}" tests/fleet/test_relays.py) # relays: in the part fault
+    local elsewhere=("${one_vps[@]}" "${wireguard[@]}" "${nats[@]}" tests/fleet/test_relay_changes.py) # that: in the part fault
     mesh_packages fleet && mesh_packages dns || return
     side_by_side tests/fleet "${elsewhere[@]/#/--ignore=}" -- "${one_vps[@]}" -- "${wireguard[@]}" || status=1
     pytest "${nats[@]}" || status=1 # its 14 hosts want the machine for themselves
     return $status
 }
 programs() { # what is built for another architecture runs there, and a new version takes over from an old one
-    mesh_packages fleet && mesh_packages programs && pytest tests/programs
+    mesh_packages fleet && mesh_packages programs &&
+        spread tests/programs tests/programs/test_{arm64,upgrade,wireguard_kernel}.py # emulated, and on hosts; not on loopback
 }
 lima() { # the provider lima with Lima itself: two virtual machines, emulated, as a person who is not root makes them
     mesh_packages fleet && mesh_packages lima && tools/programs.py && PYTHONPATH=collections python -m tests.lima.image &&
         tests/lima/person pytest tests/lima
 }
 fault() { # a seeded tenth of all cases; WONDER_MESH_FAULT_SHARE=1 runs them all, and WONDER_MESH_FAULT_SEED chooses others
-    local elsewhere=(tests/fault/test_{killed_programs,kills,mutations,tunnel,wireguard_kills,wireguard_trial}.py) # on hosts of their own; the others share some
-    mesh_packages fleet && side_by_side tests/fault "${elsewhere[@]/#/--ignore=}" -- "${elsewhere[@]}" \
-        -- tests/fleet/test_relays.py
+    local killed=(tests/fault/test_{kills,wireguard_kills,wireguard_trial}.py) # on hosts of their own, as the next
+    local wrong=(tests/fault/test_{killed_programs,mutations,tunnel}.py)
+    mesh_packages fleet && spread tests/fault "${killed[@]}" -- "${wrong[@]}" -- tests/fleet/test_relay_changes.py
 }
 molecule() { # a scenario for each role, as a contributor runs them; by name
     mesh_packages fleet && command molecule test --all

@@ -11,9 +11,14 @@ from ansible.module_utils import basic
 from ansible.module_utils.common.warnings import get_deprecation_messages
 from ansible.module_utils.testing import patch_module_args
 from ansible.utils.display import Display
+from hypothesis import settings
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+# For --hypothesis-profile, where the tests run once more with another Python and ansible-core: what they search for
+# does not depend on those. A test that wants more examples than usual asks for a multiple of settings().max_examples.
+settings.register_profile("few", max_examples=10)
 
 
 def deprecated(_display: Display, msg: str, *_: t.Any, **__: t.Any) -> t.NoReturn:

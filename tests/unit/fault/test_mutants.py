@@ -122,8 +122,8 @@ def check_wanted_state(model: t.Any, everything: dict[str, t.Any]) -> None:
 def check_headscale(model: t.Any, variables: dict[str, t.Any]) -> None:
     relays = {"__headscale_regions": [], "__headscale_embedded": True, "__headscale_stun": "0.0.0.0:3478"}
     own = {"headscale_server_url": model["server_url"], "headscale_base_domain": model["domain"], **relays}
-    config = yaml.safe_load(rendered("headscale", "config.yaml.j2", {**variables, **own}))
-    assert set(config) == set(yaml.safe_load(rendered("headscale", "config.yaml.j2", own)))
+    config = load(rendered("headscale", "config.yaml.j2", {**variables, **own}))
+    assert set(config) == set(load(rendered("headscale", "config.yaml.j2", own)))
     assert (config["server_url"], config["dns"]["base_domain"]) == (model["server_url"], model["domain"])
     assert config["log"] == {"level": variables.get("headscale_log_level", "info"), "format": "text"}
 

@@ -9,19 +9,14 @@ import typing as t
 import pytest
 
 from ansible_collections.wonder.mesh.plugins.action import mesh_model
-from tests.unit.plugins.action.playbook import inventory, play, saved
+from tests.unit.plugins.action.playbook import inventory, play, saved, saving
 from tests.unit.plugins.plugin_utils.mesh_world import EVERYWHERE, GROUPS, HOSTS, model
 
 if t.TYPE_CHECKING:
     from pathlib import Path
 
 TASK: dict[str, t.Any] = {"name": "Model", "wonder.mesh.mesh_model": None, "register": "mesh", "run_once": True}
-SAVE: dict[str, t.Any] = {
-    "name": "Save",
-    "ansible.builtin.copy": {"content": "{{ mesh | to_json }}", "dest": "{{ playbook_dir }}/out.json", "mode": "0600"},
-    "run_once": True,
-    "check_mode": False,
-}
+SAVE = saving("{{ mesh }}")
 WARN = {**EVERYWHERE, "mesh_dns_check": "warn"}
 
 

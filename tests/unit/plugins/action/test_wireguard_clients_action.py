@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 import typing as t
+from pathlib import Path
 
 import pytest
 
 from ansible_collections.wonder.mesh.plugins.plugin_utils import _wireguard_client as client
-from tests.unit.plugins.action.playbook import inventory, play, saved
+from tests.unit.plugins.action.playbook import inventory, play, saved, saving
 from tests.unit.plugins.action.test_wireguard_registry_action import EVERYWHERE, LEARN, look
 from tests.unit.plugins.plugin_utils.wireguard_world import HOSTS, HUBS, model
 
 if t.TYPE_CHECKING:
-    from pathlib import Path
     from subprocess import CompletedProcess
 
 MAKE: dict[str, t.Any] = {
@@ -24,12 +25,7 @@ MAKE: dict[str, t.Any] = {
     "register": "made",
     "run_once": True,
 }
-SAVE: dict[str, t.Any] = {
-    "name": "Save",
-    "ansible.builtin.copy": {"content": "{{ made | to_json }}", "dest": "{{ playbook_dir }}/out.json", "mode": "0600"},
-    "run_once": True,
-    "check_mode": False,
-}
+SAVE = saving("{{ made }}")
 CLIENTS = [{"name": "phone", "owner": "alice@"}, {"name": "tablet"}]
 
 
@@ -40,32 +36,43 @@ def run(tmp_path: Path, *arguments: str, clients: t.Any = CLIENTS) -> CompletedP
     return play(tmp_path, inventory(hosts, groups, everywhere), [LEARN, MAKE, SAVE], "--diff", "-vvv", *arguments)
 
 
-def test_each_client_gets_its_files_and_the_run_prints_no_secret(tmp_path: Path) -> None:
-    done = run(tmp_path)
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, CompletedProcess[str]]:
+    """Where a first run was, and what it said."""
+    directory = tmp_path_factory.mktemp("first")
+    return directory, run(directory)
+
+
+@pytest.fixture
+def made(tmp_path: Path, first: tuple[Path, CompletedProcess[str]]) -> Path:
+    """A copy of what the first run left."""
+    return Path(shutil.copytree(first[0], tmp_path / "made"))
+
+
+def test_each_client_gets_its_files_and_the_run_prints_no_secret(first: tuple[Path, CompletedProcess[str]]) -> None:
+    directory, done = first
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr
-    files = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "clients").iterdir()}
+    files = {path.name: path.stat().st_mode & 0o777 for path in (directory / "clients").iterdir()}
     assert files == {f"{name}.{ending}": 0o600 for name in ("phone", "tablet") for ending in ("conf", "png", "txt")}
-    assert (tmp_path / "clients").stat().st_mode & 0o777 == 0o700
-    text = (tmp_path / "clients" / "phone.conf").read_text()
+    assert (directory / "clients").stat().st_mode & 0o777 == 0o700
+    text = (directory / "clients" / "phone.conf").read_text()
     secrets = re.findall(r"^(?:PrivateKey|PresharedKey) = (\S+)$", text, re.MULTILINE)
-    said = done.stdout + done.stderr + (tmp_path / "out.json").read_text()
+    said = done.stdout + done.stderr + (directory / "out.json").read_text()
     assert len(secrets) == 1 + text.count("[Peer]")
     assert [each for each in secrets if each in said] == []
 
 
-def test_the_registry_learns_a_client_s_public_key(tmp_path: Path) -> None:
-    run(tmp_path)
-    private = client.key_in((tmp_path / "clients" / "phone.conf").read_text())
+def test_the_registry_learns_a_client_s_public_key(made: Path) -> None:
+    private = client.key_in((made / "clients" / "phone.conf").read_text())
     assert private is not None
-    assert client.public_key(private) in (tmp_path / "wireguard-registry.json").read_text()
+    assert client.public_key(private) in (made / "wireguard-registry.json").read_text()
 
 
-def test_a_second_run_keeps_keys_and_bytes(tmp_path: Path) -> None:
-    run(tmp_path)
-    before = {path: path.read_bytes() for path in (tmp_path / "clients").iterdir()}
-    run(tmp_path)
-    assert saved(tmp_path / "out.json")["changed"] is False
-    assert {path: path.read_bytes() for path in (tmp_path / "clients").iterdir()} == before
+def test_a_second_run_keeps_keys_and_bytes(made: Path) -> None:
+    before = {path: path.read_bytes() for path in (made / "clients").iterdir()}
+    run(made)
+    assert saved(made / "out.json")["changed"] is False
+    assert {path: path.read_bytes() for path in (made / "clients").iterdir()} == before
 
 
 def test_a_check_foretells_and_writes_nothing(tmp_path: Path) -> None:
@@ -77,11 +84,10 @@ def test_a_check_foretells_and_writes_nothing(tmp_path: Path) -> None:
     assert (tmp_path / "wireguard-registry.json").read_bytes() == registry
 
 
-def test_a_configuration_without_its_key_is_kept_and_named(tmp_path: Path) -> None:
-    run(tmp_path)
-    path = tmp_path / "clients" / "phone.conf"
+def test_a_configuration_without_its_key_is_kept_and_named(made: Path) -> None:
+    path = made / "clients" / "phone.conf"
     path.write_text("[Interface]\n")
-    done = run(tmp_path)
+    done = run(made)
     assert (done.returncode, "phone.conf has no private key" in done.stdout) == (2, True)
     assert path.read_text() == "[Interface]\n"
 
@@ -133,13 +139,12 @@ def test_the_public_key_is_that_of_rfc_7748() -> None:
     )
 
 
-def test_a_secret_in_a_vault_gives_the_same_keys(tmp_path: Path) -> None:
-    run(tmp_path)
-    before = (tmp_path / "clients" / "phone.conf").read_bytes()
-    (tmp_path / "password").write_text("correct horse")
+def test_a_secret_in_a_vault_gives_the_same_keys(made: Path) -> None:
+    before = (made / "clients" / "phone.conf").read_bytes()
+    (made / "password").write_text("correct horse")
     command = [sys.executable, "-m", "ansible", "vault", "encrypt", "--vault-password-file", "password"]
-    subprocess.run([*command, "wireguard-secret"], cwd=tmp_path, check=True, timeout=60, capture_output=True)
-    assert (tmp_path / "wireguard-secret").read_text().startswith("$ANSIBLE_VAULT")
-    done = run(tmp_path, "--vault-password-file", "password")
-    assert (done.returncode, saved(tmp_path / "out.json")["changed"]) == (0, False), done.stdout[-2000:]
-    assert (tmp_path / "clients" / "phone.conf").read_bytes() == before
+    subprocess.run([*command, "wireguard-secret"], cwd=made, check=True, timeout=60, capture_output=True)
+    assert (made / "wireguard-secret").read_text().startswith("$ANSIBLE_VAULT")
+    done = run(made, "--vault-password-file", "password")
+    assert (done.returncode, saved(made / "out.json")["changed"]) == (0, False), done.stdout[-2000:]
+    assert (made / "clients" / "phone.conf").read_bytes() == before

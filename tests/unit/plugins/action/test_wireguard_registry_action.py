@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 import typing as t
+from pathlib import Path
 
 import pytest
 
-from tests.unit.plugins.action.playbook import inventory, play, saved
+from tests.unit.plugins.action.playbook import inventory, play, saved, saving
 from tests.unit.plugins.plugin_utils.wireguard_world import HOSTS, HUBS, key
 
 if t.TYPE_CHECKING:
-    from pathlib import Path
     from subprocess import CompletedProcess
 
 LEARN: dict[str, t.Any] = {
@@ -19,16 +20,7 @@ LEARN: dict[str, t.Any] = {
     "register": "known",
     "run_once": True,
 }
-SAVE: dict[str, t.Any] = {
-    "name": "Save",
-    "ansible.builtin.copy": {
-        "content": "{{ known | combine({'text': ansible_facts['known_nodes']}) | to_json }}",
-        "dest": "{{ playbook_dir }}/out.json",
-        "mode": "0600",
-    },
-    "run_once": True,
-    "check_mode": False,
-}
+SAVE = saving("{{ known | combine({'text': ansible_facts['known_nodes']}) }}")
 EVERYWHERE = {"mesh_backend": "wireguard", "mesh_domain": "mesh.example.com"}
 
 
@@ -44,24 +36,36 @@ def run(tmp_path: Path, *arguments: str, looks: dict[str, t.Any] | None = None) 
     return play(tmp_path, inventory(hosts, groups, EVERYWHERE), [LEARN, SAVE], *arguments)
 
 
-def test_a_first_run_writes_the_registry_and_makes_the_secret(tmp_path: Path) -> None:
-    done = run(tmp_path)
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, CompletedProcess[str]]:
+    """Where a first run was, and what it said."""
+    directory = tmp_path_factory.mktemp("first")
+    return directory, run(directory)
+
+
+@pytest.fixture
+def known(tmp_path: Path, first: tuple[Path, CompletedProcess[str]]) -> Path:
+    """A copy of what the first run left."""
+    return Path(shutil.copytree(first[0], tmp_path / "known"))
+
+
+def test_a_first_run_writes_the_registry_and_makes_the_secret(first: tuple[Path, CompletedProcess[str]]) -> None:
+    directory, done = first
     assert done.returncode == 0, done.stdout + done.stderr
-    found = saved(tmp_path / "out.json")
-    registry, secret = tmp_path / "wireguard-registry.json", tmp_path / "wireguard-secret"
+    found = saved(directory / "out.json")
+    registry, secret = directory / "wireguard-registry.json", directory / "wireguard-secret"
     assert found["changed"] is True
     assert registry.read_text() == found["text"] == found["diff"][0]["after"]
     assert [file.stat().st_mode & 0o777 for file in (registry, secret)] == [0o644, 0o600]
-    assert secret.read_text().strip() not in done.stdout + done.stderr + (tmp_path / "out.json").read_text()
+    assert secret.read_text().strip() not in done.stdout + done.stderr + (directory / "out.json").read_text()
     assert key("nas") in registry.read_text()
 
 
-def test_a_second_run_changes_nothing(tmp_path: Path) -> None:
-    run(tmp_path)
-    secret = (tmp_path / "wireguard-secret").read_bytes()
-    done = run(tmp_path)
-    assert (done.returncode, saved(tmp_path / "out.json")["changed"]) == (0, False)
-    assert (tmp_path / "wireguard-secret").read_bytes() == secret
+def test_a_second_run_changes_nothing(known: Path) -> None:
+    secret = (known / "wireguard-secret").read_bytes()
+    done = run(known)
+    assert (done.returncode, saved(known / "out.json")["changed"]) == (0, False)
+    assert (known / "wireguard-secret").read_bytes() == secret
 
 
 def test_a_check_writes_nothing_and_says_what_would_come(tmp_path: Path) -> None:
@@ -72,22 +76,20 @@ def test_a_check_writes_nothing_and_says_what_would_come(tmp_path: Path) -> None
     assert not (tmp_path / "wireguard-secret").exists()
 
 
-def test_a_lost_secret_is_not_made_anew(tmp_path: Path) -> None:
+def test_a_lost_secret_is_not_made_anew(known: Path) -> None:
     """Else the nodes of this run would have other pre-shared keys than those outside --limit."""
-    run(tmp_path)
-    (tmp_path / "wireguard-secret").unlink()
-    done = run(tmp_path)
+    (known / "wireguard-secret").unlink()
+    done = run(known)
     assert done.returncode == 2
     assert "there is no mesh secret" in done.stdout
-    assert not (tmp_path / "wireguard-secret").exists()
+    assert not (known / "wireguard-secret").exists()
 
 
-def test_a_checkout_without_files_is_told_to_bring_the_secret(tmp_path: Path) -> None:
-    run(tmp_path)
-    text = (tmp_path / "wireguard-registry.json").read_text()
+def test_a_checkout_without_files_is_told_to_bring_the_secret(known: Path) -> None:
+    text = (known / "wireguard-registry.json").read_text()
     for name in ("wireguard-registry.json", "wireguard-secret"):
-        (tmp_path / name).unlink()
-    done = run(tmp_path, looks={"nas": look("nas", registry=text)})
+        (known / name).unlink()
+    done = run(known, looks={"nas": look("nas", registry=text)})
     assert (done.returncode, "Bring it from where this mesh was built" in done.stdout) == (2, True)
 
 
@@ -108,8 +110,7 @@ def test_a_damaged_registry_is_named_and_kept(tmp_path: Path, text: str) -> None
     assert "Traceback" not in done.stdout + done.stderr
 
 
-def test_hosts_that_did_not_answer_are_known_as_before(tmp_path: Path) -> None:
-    run(tmp_path)
-    before = (tmp_path / "wireguard-registry.json").read_text()
-    done = run(tmp_path, looks={"nas": look("nas")})
-    assert (done.returncode, saved(tmp_path / "out.json")["text"]) == (0, before)
+def test_hosts_that_did_not_answer_are_known_as_before(known: Path) -> None:
+    before = (known / "wireguard-registry.json").read_text()
+    done = run(known, looks={"nas": look("nas")})
+    assert (done.returncode, saved(known / "out.json")["text"]) == (0, before)

@@ -177,7 +177,7 @@ def test_a_device_is_read_whole(kernel: Kernel) -> None:
     assert netlink.KernelDevice("wm0").get() == kernel.device
 
 
-@settings(max_examples=200)
+@settings(max_examples=2 * settings().max_examples)
 @given(devices(), devices())
 def test_a_change_makes_any_state_any_other(live: Device, wanted: Device) -> None:
     with pytest.MonkeyPatch.context() as monkeypatch:

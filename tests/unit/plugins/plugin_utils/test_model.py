@@ -73,6 +73,7 @@ def test_the_demo_gives_this_model() -> None:
                 "forward_auth": None,
                 "client_certificates": "",
                 "max_body": 10 * 2**30,
+                "h2c": False,
                 "timeout": 300,
             },
             "replicas": [
@@ -176,7 +177,7 @@ def test_an_inner_address_says_nothing_about_a_public_name() -> None:
     assert build(hosts={"hub": {"ansible_host": "192.168.1.2"}}).problems == []
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=3 * settings().max_examples, deadline=None)
 @given(
     host=st.sampled_from(sorted(HOSTS)),
     variable=st.sampled_from([*VARIABLES, *OTHERS]),
@@ -191,7 +192,7 @@ def test_any_value_gives_a_model_or_problems(host: str, variable: str, value: t.
     json.dumps(outcome.model)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=2 * settings().max_examples, deadline=None)
 @given(entries=st.lists(st.fixed_dictionaries({}, optional={
     "name": JSON | st.just("hello"), "port": JSON | st.just(8000), "host": JSON | st.just("a.example.com"),
     "path": JSON | st.just("/x"), "health": JSON, "protocol": JSON | st.just("http")}), max_size=3))  # fmt: skip

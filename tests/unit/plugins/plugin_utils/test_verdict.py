@@ -269,14 +269,14 @@ def test_one_line_of_a_host_stays_one_line(mesh: t.Any, healthy: dict[str, t.Any
     assert not any("\n" in line for line in result["problems"] + result["not_measured"])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(deadline=None)
 @given(raw=st.dictionaries(st.sampled_from(KEYS), JSON) | JSON, name=st.sampled_from(["nas", "edge", "stranger"]))
 def test_whatever_a_host_says_gives_a_result(raw: t.Any, name: str) -> None:
     mesh = model()
     check(judge(mesh, measure(mesh) | {name: raw}, raw))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(deadline=None)
 @given(data=st.data())
 def test_an_odd_entry_of_a_measurement_gives_a_result(data: st.DataObject) -> None:
     mesh = model()

@@ -26,7 +26,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.wonder.mesh.plugins.plugin_utils._wireguard_types import Mesh
 
 FORM = re.compile(r"\S+: .+: found .+: .+\. .+\.")  # where, variable, found, reason, fix
-CASES = int(os.environ.get("WONDER_MESH_CASES", "200"))
+CASES = int(os.environ.get("WONDER_MESH_CASES", 2 * settings().max_examples))
 SEARCH = settings(max_examples=CASES, deadline=None, suppress_health_check=list(HealthCheck))
 NATS = ["easy", "hard", "full-cone", "cgnat", "udp-blocked", "auto"]
 NAMES = ["a", "b", "c", "d", "e", "f"]

@@ -21,7 +21,7 @@ from ansible_collections.wonder.mesh.plugins.plugin_utils._wireguard_registry im
 )
 from tests.unit.plugins.plugin_utils.wireguard_world import key, mesh, registry
 
-CASES = int(os.environ.get("WONDER_MESH_CASES", "100"))
+CASES = int(os.environ.get("WONDER_MESH_CASES", settings().max_examples))
 NAMES = st.sampled_from(["a", "b", "c d", "ü"])
 # A node's serial counts its changes, so what has the same serial in one history is the same.
 ENTRIES = st.builds(
