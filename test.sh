@@ -43,7 +43,8 @@ spread() { # FOLDER FOLDERS [-- FOLDERS]...: runs of pytest at once, each with s
 }
 unit() { # in three runs of about the same length; many tests wait, but some mind a busy machine, so no more of them
     local plugins=tests/unit/plugins
-    spread tests/unit $plugins/{action,callback,inventory} -- $plugins/{filter,module_utils,modules,plugin_utils}
+    spread tests/unit $plugins/{action,callback,inventory} tests/unit/probe -- \
+        $plugins/{filter,module_utils,modules,plugin_utils}
 }
 newest() { # what depends on Ansible once more, with the newest ansible-core on the newest Python
     mesh_packages lint && mesh_venv newest || return

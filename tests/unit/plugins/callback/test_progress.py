@@ -52,6 +52,7 @@ SECOND = [
         "no_log": True,
     },
 ]
+BOTH = r"Say why, on (edge, nas|nas, edge)\n  found 1, expected 2\n"  # as they come
 PLAYS = {"Begin": FIRST, "Go wrong": SECOND}
 # Of each outcome one, and no modules.
 SHORT = {"Begin": [{"name": "Change", "ansible.builtin.raw": "true"}], "Go wrong": SECOND[:1]}
@@ -162,7 +163,7 @@ def test_the_recap_has_the_shape_that_scripts_know(plain: str) -> None:
 
 
 def test_a_failure_of_several_hosts_is_told_once_at_the_end(plain: str) -> None:
-    assert "Say why, on edge, nas\n  found 1, expected 2\n" in end(plain)
+    assert re.search(BOTH, end(plain))
 
 
 def test_a_failure_names_its_task_and_line(plain: str) -> None:
@@ -246,4 +247,4 @@ def test_an_interrupted_run_still_tells_its_failures(tmp_path: Path) -> None:
             said = process.communicate(timeout=SECONDS)[0]
         finally:
             process.kill()
-    assert "Say why, on edge, nas\n  found 1, expected 2\n" in said
+    assert re.search(BOTH, said)
