@@ -55,8 +55,11 @@ def policy_tests(model: Model) -> list[dict[str, t.Any]]:
 
 
 def policy_needs(model: Model) -> list[Need]:
-    """What any policy must leave open, also one of the user's own: published services, and SSH for mesh_admins."""
-    return [*_of_services(model), *_of_admins(model)]
+    """What any policy must leave open, also one of the user's own: SSH for mesh_admins, and published services.
+
+    In this order, since a refusal tells only some, and who is cut off by SSH cannot mend the rest.
+    """
+    return [*_of_admins(model), *_of_services(model)]
 
 
 def ssh_tests(model: Model) -> list[dict[str, t.Any]]:
