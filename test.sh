@@ -64,7 +64,7 @@ fleet() { # one world or two per process: their hosts are idle most of the time
 }
 programs() { # what is built for another architecture runs there, and a new version takes over from an old one
     mesh_packages fleet && mesh_packages programs &&
-        spread tests/programs tests/programs/test_{arm64,upgrade,wireguard_kernel}.py # emulated, and on hosts; not on loopback
+        spread tests/programs tests/programs/test_{arm64,by_hand,upgrade,wireguard_kernel}.py # emulated, and on hosts; not on loopback
 }
 lima() { # the provider lima with Lima itself: two virtual machines, emulated, as a person who is not root makes them
     mesh_packages fleet && mesh_packages lima && tools/programs.py && PYTHONPATH=collections python -m tests.lima.image &&
