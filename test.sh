@@ -8,7 +8,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 . tools/python.sh
 . tools/venv.sh
 
-PARTS=(lint unit newest fleet programs fault) # the others are run by name: bench wants a quiet machine
+PARTS=(lint unit newest fleet programs lima fault) # the others are run by name: bench wants a quiet machine
 
 lint() {
     mesh_packages lint && tests/lint.sh
