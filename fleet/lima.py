@@ -35,8 +35,8 @@ NAT_KINDS = nat.KINDS  # those that it cannot make it refuses by itself, and nam
 TEMPLATE = CHECKOUT / "lima" / "host.yaml"
 NETWORK = IPv4Network("192.168.104.0/24")  # Lima's user-v2
 FIRST = 30.0  # seconds in which the first machine has made what all share: a key, and the network's daemon
-ROOM = 1 << 30  # bytes of the disk for each new machine: its image, what it writes as it boots, and the programs
 GIB = 1 << 30
+ROOM = GIB  # of the disk for each new machine: its image, what it writes as it boots, and the programs
 NO_CONNECTION = 255  # ssh's exit status, of which a machine that still boots has many
 # Lima's own mark of a boot's end, provisioning included; a machine that a killed run has left may be still on its way.
 LOOK = "until test -e /run/lima-boot-done; do sleep 1; done; ip -4 -oneline address"

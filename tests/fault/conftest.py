@@ -23,7 +23,7 @@ SEED = os.environ.get("WONDER_MESH_FAULT_SEED", "1")
 COUNTED = pytest.StashKey[list[str]]()
 
 
-def cases(number: int) -> list[int]:
+def share_of(number: int) -> list[int]:
     """Those of so many that are to be run."""
     return sorted(random.Random(SEED).sample(range(number), max(1, round(number * SHARE))))  # noqa: S311
 

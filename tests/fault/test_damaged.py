@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from fleet.authority import Authority
-from tests.fault.conftest import SEED, cases
+from tests.fault.conftest import SEED, share_of
 from tests.fault.damage import damaged, damaged_policy
 from tests.programs.gateway import HEALTH, Asked, Gateway, Program, free_port
 from tests.programs.test_policy import NAMES, POLICY, control, run
@@ -128,7 +128,7 @@ def test_no_damaged_configuration_of_a_gateway_becomes_active_and_what_runs_serv
     host: GatewayHost, good: t.Any, run_daemon: Run, say: Callable[[str], None]
 ) -> None:
     before, wrong, kinds = host.gateway.config.read_bytes(), [], collections.Counter[str]()
-    for number in cases(GATEWAYS):
+    for number in share_of(GATEWAYS):
         rng = random.Random(f"{SEED}.{number}")  # noqa: S311
         wanted = another(good, number)
         what, text, arrives = damaged(wanted, rng)
@@ -156,7 +156,7 @@ def test_no_damaged_policy_becomes_active_and_headscale_goes_on_with_its_own(
     run.join(*NAMES)
     run.settle()
     before, in_force, wrong = run.control.policy(), run.control.in_force(), []
-    numbers = cases(POLICIES)
+    numbers = share_of(POLICIES)
     for number in numbers:
         rng = random.Random(f"{SEED}.policy.{number}")  # noqa: S311
         what, policy = damaged_policy(POLICY, rng)

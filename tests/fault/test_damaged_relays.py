@@ -24,7 +24,7 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.wonder.mesh.plugins.filter.derp_map import derp_map
 from ansible_collections.wonder.mesh.plugins.module_utils._derp_map import published
-from tests.fault.conftest import SEED, cases
+from tests.fault.conftest import SEED, share_of
 from tests.fault.damage import damaged_limits, damaged_regions, flipped_bytes, truncated_bytes
 from tests.programs.control import Control, configuration, free_ports, program
 from tests.programs.gateway import free_port, listens
@@ -171,7 +171,7 @@ def test_no_damaged_map_becomes_active_and_headscale_goes_on_with_its_own(
     host: ProgramHost, coordinator: Headscale, run_daemon: Run, say: Callable[[str], None]
 ) -> None:
     before, told, wrong, kinds = host.file.read_bytes(), coordinator.tells(), [], collections.Counter[str]()
-    for number in cases(MAPS):
+    for number in share_of(MAPS):
         rng = random.Random(f"{SEED}.map.{number}")  # noqa: S311
         what, said = damage_map(host, run_daemon, rng)
         kept = (host.file.read_bytes(), host.serves() and coordinator.tells()) == (before, told)
@@ -214,13 +214,13 @@ def test_no_damaged_limits_of_a_relay_become_active_and_it_goes_on_with_its_own(
     host: ProgramHost, relay: Derper, run_daemon: Run, say: Callable[[str], None]
 ) -> None:
     before, wrong = host.file.read_bytes(), []
-    for number in cases(LIMITS):
+    for number in share_of(LIMITS):
         rng = random.Random(f"{SEED}.limits.{number}")  # noqa: S311
         what, content, _ = damaged_limits(RATE, rng)
         done = run_daemon(host.describe(content))
         if not (done["failed"] and host.file.read_bytes() == before and relay.is_up()):
             wrong.append((number, what, done.get("msg", "it was taken")))
-    say(f"damaged limits of a relay: {len(cases(LIMITS))}, active {len(wrong)}")
+    say(f"damaged limits of a relay: {len(share_of(LIMITS))}, active {len(wrong)}")
     assert (wrong, host.started) == ([], 1)
 
 

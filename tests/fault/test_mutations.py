@@ -14,7 +14,7 @@ import typing as t
 
 import pytest
 
-from tests.fault.conftest import SEED, SHARE
+from tests.fault.conftest import SEED, SHARE, share_of
 from tests.fault.ground import moved, restored
 from tests.fault.mutants.files import make_files
 from tests.fault.mutants.judge import Verdict, judge
@@ -70,8 +70,7 @@ def chosen() -> list[str]:
     """The seeds of this run."""
     if named := os.environ.get("WONDER_MESH_FAULT_MUTANTS", "").split():
         return named
-    number = max(1, round(MUTATIONS * SHARE))
-    return [f"{SEED}.{each}" for each in sorted(random.Random(SEED).sample(range(MUTATIONS), number))]  # noqa: S311
+    return [f"{SEED}.{each}" for each in share_of(MUTATIONS)]
 
 
 @pytest.fixture(scope="module")

@@ -178,6 +178,16 @@ class Asked(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+    def echo(self) -> None:
+        """Any protocol to which one may upgrade, like WebSocket."""
+        self.send_response(101)
+        self.send_header("Connection", "Upgrade")
+        self.send_header("Upgrade", "echo")
+        self.end_headers()
+        self.close_connection = True
+        while chunk := self.connection.recv(65536):
+            self.connection.sendall(chunk)
+
     def respond(self) -> None:
         self.answer(200, json.dumps(self.note()).encode())
 

@@ -73,13 +73,7 @@ class Files(Asked):
             self.end_headers()
             PACE.send(self.connection)
         elif "upgrade" in asked["headers"]:
-            self.send_response(101)
-            self.send_header("Connection", "Upgrade")
-            self.send_header("Upgrade", "echo")
-            self.end_headers()
-            self.close_connection = True
-            while chunk := self.connection.recv(65536):
-                self.connection.sendall(chunk)
+            self.echo()
         else:
             self.answer(200, b"hello")
 

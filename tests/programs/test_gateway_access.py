@@ -66,16 +66,6 @@ class Slow(Asked):
                 self.wfile.flush()
                 time.sleep(0.6)
 
-    def echo(self) -> None:
-        """Any protocol to which one may upgrade, like WebSocket."""
-        self.send_response(101)
-        self.send_header("Connection", "Upgrade")
-        self.send_header("Upgrade", "echo")
-        self.end_headers()
-        self.close_connection = True
-        while chunk := self.connection.recv(65536):
-            self.connection.sendall(chunk)
-
 
 class World(t.NamedTuple):
     gateway: Gateway

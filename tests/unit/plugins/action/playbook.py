@@ -8,6 +8,7 @@ import atexit
 import functools
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,6 +19,17 @@ import yaml
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[3]
+
+
+class First(t.NamedTuple):
+    """A run that several tests look at: where it was, and what it said."""
+
+    directory: Path
+    done: subprocess.CompletedProcess[str]
+
+    def copy(self, to: Path) -> Path:
+        """What it left, for a test that goes on from there."""
+        return Path(shutil.copytree(self.directory, to / "copy"))
 
 
 def play(

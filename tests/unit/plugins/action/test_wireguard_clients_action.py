@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import sys
 import typing as t
@@ -12,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.wonder.mesh.plugins.plugin_utils import _wireguard_client as client
-from tests.unit.plugins.action.playbook import inventory, play, saved, saving
+from tests.unit.plugins.action.playbook import First, inventory, play, saved, saving
 from tests.unit.plugins.action.test_wireguard_registry_action import EVERYWHERE, LEARN, look
 from tests.unit.plugins.plugin_utils.wireguard_world import HOSTS, HUBS, model
 
@@ -37,19 +36,17 @@ def run(tmp_path: Path, *arguments: str, clients: t.Any = CLIENTS) -> CompletedP
 
 
 @pytest.fixture(scope="module")
-def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, CompletedProcess[str]]:
-    """Where a first run was, and what it said."""
+def first(tmp_path_factory: pytest.TempPathFactory) -> First:
     directory = tmp_path_factory.mktemp("first")
-    return directory, run(directory)
+    return First(directory, run(directory))
 
 
 @pytest.fixture
-def made(tmp_path: Path, first: tuple[Path, CompletedProcess[str]]) -> Path:
-    """A copy of what the first run left."""
-    return Path(shutil.copytree(first[0], tmp_path / "made"))
+def made(tmp_path: Path, first: First) -> Path:
+    return first.copy(tmp_path)
 
 
-def test_each_client_gets_its_files_and_the_run_prints_no_secret(first: tuple[Path, CompletedProcess[str]]) -> None:
+def test_each_client_gets_its_files_and_the_run_prints_no_secret(first: First) -> None:
     directory, done = first
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr
     files = {path.name: path.stat().st_mode & 0o777 for path in (directory / "clients").iterdir()}

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 import typing as t
 from pathlib import Path
 
 import pytest
 
-from tests.unit.plugins.action.playbook import inventory, play, saved, saving
+from tests.unit.plugins.action.playbook import First, inventory, play, saved, saving
 from tests.unit.plugins.plugin_utils.wireguard_world import HOSTS, HUBS, key
 
 if t.TYPE_CHECKING:
@@ -37,19 +36,17 @@ def run(tmp_path: Path, *arguments: str, looks: dict[str, t.Any] | None = None) 
 
 
 @pytest.fixture(scope="module")
-def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, CompletedProcess[str]]:
-    """Where a first run was, and what it said."""
+def first(tmp_path_factory: pytest.TempPathFactory) -> First:
     directory = tmp_path_factory.mktemp("first")
-    return directory, run(directory)
+    return First(directory, run(directory))
 
 
 @pytest.fixture
-def known(tmp_path: Path, first: tuple[Path, CompletedProcess[str]]) -> Path:
-    """A copy of what the first run left."""
-    return Path(shutil.copytree(first[0], tmp_path / "known"))
+def known(tmp_path: Path, first: First) -> Path:
+    return first.copy(tmp_path)
 
 
-def test_a_first_run_writes_the_registry_and_makes_the_secret(first: tuple[Path, CompletedProcess[str]]) -> None:
+def test_a_first_run_writes_the_registry_and_makes_the_secret(first: First) -> None:
     directory, done = first
     assert done.returncode == 0, done.stdout + done.stderr
     found = saved(directory / "out.json")
