@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import json
 import os
 import shlex
-import subprocess
 import time
 import typing as t
 from pathlib import Path
@@ -20,16 +18,14 @@ import pytest
 import yaml
 from world import run, wait_until
 
-from ansible_collections.wonder.mesh.plugins.plugin_utils import _programs
-from fleet.authority import Authority, write_private
+from fleet.authority import write_private
+from tests.pebble import prepare
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
     from world import Fleet
 
-PINS = Path(__file__).with_name("pebble")
-PEBBLE = "github.com/letsencrypt/pebble/v2/cmd/pebble"
 NAME = "stranger.wm.test"
 SERVICE = "hello.wm.test"
 BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
@@ -104,28 +100,11 @@ def dns(demo: Fleet, key: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
 def authority(demo: Fleet, dns: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of its directory, which the gateway trusts; the stranger knows what it signs with."""
     place = tmp_path_factory.mktemp("pebble")
-    build = ["go", "build", *_programs.BUILD_FLAGS, "-o", str(place / "pebble"), PEBBLE]
-    # As the programs are built, so that most of it is in Go's cache.
-    subprocess.run(build, cwd=PINS, env=os.environ | _programs.BUILD_ENVIRONMENT, check=True, timeout=600)
-    front = Authority("the front of pebble")
-    certificate, key = front.issue([NAME])
-    write_private(place / "cert.pem", certificate)
-    write_private(place / "key.pem", key)
-    settings = {
-        "listenAddress": "0.0.0.0:14000",
-        "managementListenAddress": "0.0.0.0:15000",
-        "certificate": str(place / "cert.pem"),
-        "privateKey": str(place / "key.pem"),
-        "httpPort": 80,
-        "tlsPort": 443,
-        "profiles": {"default": {"description": "as usual", "validityPeriod": 7776000}},
-    }
-    (place / "pebble.json").write_text(json.dumps({"pebble": settings}), encoding="utf-8")
-    command = ["env", "PEBBLE_VA_NOSLEEP=1", str(place / "pebble"), "-config", str(place / "pebble.json")]
-    command += ["-dnsserver", f"{dns}:53"]
+    pebble = prepare(place, NAME, ("0.0.0.0:14000", "0.0.0.0:15000"), (80, 443))
+    command = ["env", "PEBBLE_VA_NOSLEEP=1", *pebble.command, "-dnsserver", f"{dns}:53"]
     with (place / "log").open("w", encoding="utf-8") as log, demo.started_inside("stranger", command, log):
         try:
-            trust(demo, front.certificate)
+            trust(demo, pebble.front)
             roots = "curl --silent --insecure --fail --retry 9 --retry-connrefused https://localhost:15000/roots/0"
             assert run(demo.host("stranger"), f"timeout 30 {roots} > /run/pebble.pem").rc == 0
             yield f"https://{NAME}:14000/dir"

@@ -19,8 +19,8 @@ import pytest
 from cryptography import x509
 
 from ansible_collections.wonder.mesh.plugins.filter.caddy_config import caddy_config
-from ansible_collections.wonder.mesh.plugins.plugin_utils import _programs
 from fleet.authority import Authority
+from tests.pebble import prepare
 from tests.programs.gateway import Gateway, free_port, listens
 from tests.unit.plugins.plugin_utils.mesh_world import model
 
@@ -30,8 +30,6 @@ if t.TYPE_CHECKING:
     from ansible_collections.wonder.mesh.plugins.plugin_utils._types import Model
 
 NAME = "hello.example.com"
-PINS = Path(__file__).parents[1] / "fleet" / "pebble"
-PEBBLE = "github.com/letsencrypt/pebble/v2/cmd/pebble"
 NAMED = "hub"  # the one that DNS leads to; it asks the others in the order of their names
 DOWN = "edge"
 PLACES = {"edge": "127.0.0.2", "hub": "127.0.0.3", "spare": "127.0.0.4", "third": "127.0.0.5"}
@@ -117,22 +115,9 @@ def dns(address: str) -> Iterator[str]:
 def gates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Gate]]:
     """Those that are up, while the authority asks only one of them."""
     place = tmp_path_factory.mktemp("acme")
-    build = ["go", "build", *_programs.BUILD_FLAGS, "-o", str(place / "pebble"), PEBBLE]
-    subprocess.run(build, cwd=PINS, env=os.environ | _programs.BUILD_ENVIRONMENT, check=True, timeout=600)
-    front, port, ports = Authority("the front of pebble"), free_port(), (free_port(), free_port())
-    for name, text in zip(("cert.pem", "key.pem"), front.issue(["localhost"]), strict=True):
-        (place / name).write_text(text, encoding="utf-8")
-    (place / "front.pem").write_text(front.certificate, encoding="utf-8")
-    settings = {
-        "listenAddress": f"127.0.0.1:{port}",
-        "managementListenAddress": f"127.0.0.1:{free_port()}",
-        "certificate": str(place / "cert.pem"),
-        "privateKey": str(place / "key.pem"),
-        "httpPort": ports[0],
-        "tlsPort": ports[1],
-        "profiles": {"default": {"description": "as usual", "validityPeriod": 7776000}},
-    }
-    (place / "pebble.json").write_text(json.dumps({"pebble": settings}), encoding="utf-8")
+    port, ports = free_port(), (free_port(), free_port())
+    pebble = prepare(place, "localhost", (f"127.0.0.1:{port}", f"127.0.0.1:{free_port()}"), ports)
+    (place / "front.pem").write_text(pebble.front, encoding="utf-8")
     mesh = model(
         groups={"gateways": sorted(PLACES), "nodes": [*PLACES, "mini-1", "mini-2", "nas", "laptop"]},
         hosts={
@@ -144,11 +129,11 @@ def gates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Gate]]
     with contextlib.ExitStack() as stack:
         resolver = stack.enter_context(dns(PLACES[NAMED]))
         log = stack.enter_context((place / "pebble.log").open("w", encoding="utf-8"))
-        command = [str(place / "pebble"), "-config", str(place / "pebble.json"), "-dnsserver", resolver]
+        command = [*pebble.command, "-dnsserver", resolver]
         # Without its usual pauses, and without its usual refusals of what is in order.
         environment = os.environ | {"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "0"}
-        pebble = stack.enter_context(subprocess.Popen(command, env=environment, stdout=log, stderr=log))
-        stack.callback(pebble.terminate)
+        authority = stack.enter_context(subprocess.Popen(command, env=environment, stdout=log, stderr=log))
+        stack.callback(authority.terminate)
         until = time.monotonic() + PATIENCE
         while not listens(port):
             assert time.monotonic() < until
