@@ -103,6 +103,9 @@ done
 stopped=''
 trap 'stopped=yes' INT
 table='' passed=0 failed=0
+WONDER_MESH_FAILED=$(mktemp) # tests/conftest.py and tests/lint.sh tell it
+export WONDER_MESH_FAILED
+trap 'rm "$WONDER_MESH_FAILED"' EXIT
 for part in "${wanted[@]}"; do
     [ -z "$stopped" ] || break
     printf '\n== %s ==\n' "$part"
@@ -117,6 +120,7 @@ for part in "${wanted[@]}"; do
     table+=$(printf '%-8s  %-6s  %5d s' "$part" "$verdict" "$took")$'\n'
 done
 
+printf '\n%s' "$(<"$WONDER_MESH_FAILED")"
 printf '\n%sparts: %d passed, %d failed\n' "$table" "$passed" "$failed"
 [ -z "$stopped" ] || exit 130
 [ "$failed" = 0 ]

@@ -42,7 +42,7 @@ KEPT = (
 )
 CHECKS = {"wonder.mesh.mesh_model", "ansible.builtin.validate_argument_spec"}
 LOCK = "wonder.mesh.mesh_lock"
-NO_INVENTORY = {"README.md", "result.json"}  # what else may lie where an inventory does
+NO_INVENTORY = {"README.md", "none.yaml", "result.json"}  # what else may lie where an inventory does
 # How a run ended, with our exit status.
 STATUSES = {
     "kept": 0,  # every promise of the inventory is kept

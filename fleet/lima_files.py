@@ -24,7 +24,8 @@ SETTLE = "sudo hostnamectl hostname {name} && sudo update-ca-certificates && sud
 def send(topology: Topology, state: State, host: Host, authority: str) -> None:
     """Write the files of one host, and have them take effect."""
     ssh = ["ssh", "-F", str(state.ssh_config), host.name]
-    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as archive:
+    # There, so that it goes with the fleet when this is killed.
+    with tempfile.TemporaryDirectory(dir=state.path) as folder, tempfile.TemporaryFile() as archive:
         _lay_out(Path(folder), topology, host, authority)
         with tarfile.open(fileobj=archive, mode="w") as tar:
             for child in Path(folder).iterdir():

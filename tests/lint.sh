@@ -92,6 +92,7 @@ collect() { # wait for one of them to end, and tell
         failed=1
         echo "FAILED ${name//_/-} ($took s)"
         cat "$work/$name.log"
+        [ -z "${WONDER_MESH_FAILED-}" ] || echo "${name//_/-}: $(head -c 300 "$work/$name.log" | tr '\n' ' ')" >>"$WONDER_MESH_FAILED"
     fi
 }
 

@@ -54,6 +54,11 @@ if t.TYPE_CHECKING:
 
     from ansible_collections.wonder.mesh.plugins.plugin_utils._types import Host, Model
 
+NO_HOSTS = (
+    "Name yours by -i, or put it into the private data dir of ansible-runner; "
+    "inventory/example/hosts.yml is one to begin with"
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
@@ -72,6 +77,9 @@ def build_model(
     registry: what is known of the nodes of a mesh on WireGuard. tailscale: hosts that have Tailscale besides.
     """
     problems = Problems()
+    if not inventory.hosts:
+        problems.add("the inventory", "hosts", [], "a mesh has hosts", NO_HOSTS)
+        return Outcome(None, problems.lines, [])
     settings.check_variable_names(inventory, problems)
     domain = settings.read_domain(inventory, problems)
     backend = settings.read_backend(inventory, problems)

@@ -137,6 +137,7 @@ def planted(ground: Ground, bare: Bare, tmp_path_factory: pytest.TempPathFactory
         for path in files:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(CANARY, encoding="utf-8")
+            path.chmod(0o644)
             stack.callback(path.unlink)
         for make in ON_NODE.values():
             ground.run(NODE, make(CANARY))

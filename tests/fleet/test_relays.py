@@ -26,6 +26,8 @@ OUTLIVE_SECONDS = 60  # after all hosts but the coordinator were told to reboot
 SETTLE_SECONDS = 5  # until all peers have heard of a node's home
 BACK_SECONDS = 90  # until nodes have found a coordinator again that was away
 PAGE = "timeout 10 curl --silent --output /dev/null --write-out '%{http_code}' https://hello.wm.test/"
+DROP = "type filter hook output priority 0; meta l4proto udp oifname != lo drop"
+NO_UDP = f"nft 'table inet no_udp {{ chain out {{ {DROP}; }}; }}'"
 REBOOT = "setsid sh -c 'sleep 0.2; systemctl reboot' >/dev/null 2>&1 &"
 BOOT = "cat /proc/sys/kernel/random/boot_id"
 
@@ -100,6 +102,34 @@ def test_when_the_home_relay_of_a_node_stops_every_pair_talks_again_in_time(mesh
     finally:
         run(mesh.host(home), "timeout 20 systemctl start derper.service")
     assert {pair: took for pair, took in found.items() if took > TOGETHER_SECONDS} == {}
+
+
+@pytest.fixture(params=RELAYS)
+def only(request: pytest.FixtureRequest, mesh: Fleet) -> Iterator[str]:
+    """The one relay that runs, through which alone the node `box` can be reached."""
+    (other,) = {*RELAYS} - {request.param}
+    wait_until(BACK_SECONDS, lambda: "" not in homes(mesh).values())
+    assert run(mesh.host("box"), NO_UDP).rc == run(mesh.host(other), "timeout 20 systemctl stop derper.service").rc == 0
+    try:
+        yield request.param
+    finally:
+        run(mesh.host(other), "timeout 20 systemctl start derper.service")
+        run(mesh.host("box"), "nft delete table inet no_udp")
+
+
+def test_a_stranger_is_served_through_each_relay_alone(mesh: Fleet, only: str) -> None:
+    def page() -> str:
+        return str(run(mesh.host("stranger"), "timeout 10 curl --silent https://away.wm.test/").stdout)
+
+    def path() -> tuple[str, str]:
+        """From the gateway, which keeps a direct path until that has been silent for a while."""
+        said = json.loads(run(mesh.host("vps"), "timeout 20 tailscale status --json").stdout)
+        (peer,) = (each for each in said["Peer"].values() if each["HostName"] == "box")
+        return peer["Relay"], peer["CurAddr"]
+
+    wait_until(BACK_SECONDS, lambda: "served by box" in page() and path() == (only, ""))
+    assert "served by box" in page()
+    assert path() == (only, "")
 
 
 class Outlived(t.NamedTuple):

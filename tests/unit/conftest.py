@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import typing as t
 
 import pytest
@@ -63,8 +64,12 @@ def run_module(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, t.Any
         main: Callable[[], None], *, check: bool = False, diff: bool = False, **arguments: t.Any
     ) -> dict[str, t.Any]:
         internal = {"_ansible_check_mode": check, "_ansible_diff": diff}
-        with patch_module_args(arguments | internal), pytest.raises(ModuleExit) as caught:
-            main()
+        mask = os.umask(0o022)  # a module sets its own, for its process, which here goes on
+        try:
+            with patch_module_args(arguments | internal), pytest.raises(ModuleExit) as caught:
+                main()
+        finally:
+            os.umask(mask)
         return caught.value.result
 
     return run

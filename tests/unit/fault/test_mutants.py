@@ -38,8 +38,14 @@ INTERNAL = re.compile(r"Traceback|object at 0x|<class|\w+Error\(|recursion|inter
 
 
 @functools.cache
+def folder_of(name: str) -> tempfile.TemporaryDirectory[str]:
+    """For one inventory, until the end."""
+    return tempfile.TemporaryDirectory(suffix=f"-{name}")
+
+
+@functools.cache
 def mutator(name: str) -> Mutator:
-    folder = Path(tempfile.mkdtemp())
+    folder = Path(folder_of(name).name)
     (folder / "files").mkdir()
     if name == "example":
         good = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))

@@ -117,6 +117,19 @@ def test_a_private_data_dir_without_inventory_is_refused_with_its_fix(data_dir: 
     assert not (data_dir / "artifacts").exists()
 
 
+def test_a_run_without_inventory_is_refused_with_its_fix_also_without_that_program(data_dir: Path) -> None:
+    done = subprocess.run(
+        ["ansible-runner", "run", str(data_dir), "-p", "site.yml"],
+        env={"PATH": os.environ["PATH"], "HOME": str(data_dir), "LC_ALL": "C.UTF-8"},
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert done.returncode == 2, done.stdout
+    assert "the inventory: hosts: found []: a mesh has hosts. Name yours by -i, or put it into" in done.stdout
+
+
 def test_a_file_that_is_no_inventory_is_refused(data_dir: Path) -> None:
     (data_dir / "inventory" / "hosts.yml").write_text("[")
     status, said = run(data_dir, None)

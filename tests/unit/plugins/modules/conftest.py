@@ -103,10 +103,7 @@ def run_daemon(run_module: Callable[..., dict[str, t.Any]]) -> Callable[..., dic
             with patch_module_args(wanted | {"_ansible_check_mode": check_mode}):
                 daemon.main()
 
-        try:
-            return run_module(main)
-        finally:
-            os.umask(0o022)
+        return run_module(main)
 
     return run
 
@@ -120,10 +117,7 @@ def run_interface(run_module: Callable[..., dict[str, t.Any]]) -> Callable[..., 
             with patch_module_args(wanted | {"_ansible_check_mode": check_mode}):
                 wireguard_interface.main()
 
-        try:
-            return run_module(main)
-        finally:
-            os.umask(0o022)
+        return run_module(main)
 
     return call
 

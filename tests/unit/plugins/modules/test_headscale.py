@@ -6,7 +6,6 @@ from __future__ import annotations
 import contextlib
 import datetime
 import json
-import os
 import sqlite3
 import stat
 import time
@@ -41,10 +40,8 @@ def key_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def headscale(key_file: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Headscale]:
     headscale = Headscale()
     monkeypatch.setattr(basic.AnsibleModule, "run_command", lambda _self, args, **_: headscale.run_command(args))
-    mask = os.umask(0o022)
     with serve(headscale):
         yield headscale
-    os.umask(mask)
 
 
 @pytest.fixture

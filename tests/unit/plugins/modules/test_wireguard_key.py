@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import base64
-import os
 import typing as t
 
 import pytest
@@ -13,18 +12,10 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from ansible_collections.wonder.mesh.plugins.modules import wireguard_key
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     Run = Callable[..., dict[str, t.Any]]
-
-
-@pytest.fixture(autouse=True)
-def mask() -> Iterator[None]:
-    """The module sets its own."""
-    before = os.umask(0o022)
-    yield
-    os.umask(before)
 
 
 @pytest.fixture

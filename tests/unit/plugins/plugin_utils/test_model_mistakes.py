@@ -8,6 +8,8 @@ import typing as t
 
 import pytest
 
+from ansible_collections.wonder.mesh.plugins.plugin_utils._inventory import Inventory
+from ansible_collections.wonder.mesh.plugins.plugin_utils._model import build_model
 from ansible_collections.wonder.mesh.plugins.plugin_utils._values import Broken
 from tests.unit.plugins.plugin_utils.mesh_world import GROUPS, HELLO, build, world
 
@@ -239,6 +241,11 @@ def test_a_mistake_is_one_line_that_says_where_and_what_to_do(name: str) -> None
     text = "\n".join(outcome.problems)
     assert re.search(pattern, text), text
     assert all(line == " ".join(line.split()) and line.endswith(".") for line in outcome.problems)
+
+
+def test_an_inventory_without_hosts_is_one_mistake() -> None:
+    (line,) = build_model(Inventory.of({}, {}), world()).problems
+    assert line.startswith("the inventory: hosts: found []: a mesh has hosts. Name yours by -i, or put it into")
 
 
 def test_a_file_with_another_hash_is_named_with_its_own() -> None:
