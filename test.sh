@@ -8,19 +8,19 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 . tools/python.sh
 . tools/venv.sh
 
-PARTS=(lint unit newest fleet programs lima fault) # the others are run by name: bench wants a quiet machine
+PARTS=(lint unit newest fleet programs+lima fault) # the others are run by name: bench wants a quiet machine
 
 lint() {
     mesh_packages lint && tests/lint.sh
 }
-side_by_side() { # ARGUMENTS [-- ARGUMENTS]...: runs of pytest at once; what one says comes when all before it have ended
+side_by_side() { # COMMAND [-- COMMAND]...: these at once; what one says comes when all before it have ended
     local runs=() logs=() run=() status=0 word each
     for word in "$@" --; do
         if [ "$word" != -- ]; then
             run+=("$word")
         else
             logs+=("$(mktemp)")
-            pytest "${run[@]}" >"${logs[-1]}" 2>&1 &
+            "${run[@]}" >"${logs[-1]}" 2>&1 &
             runs+=($!) run=()
         fi
     done
@@ -34,12 +34,17 @@ side_by_side() { # ARGUMENTS [-- ARGUMENTS]...: runs of pytest at once; what one
     return $status
 }
 spread() { # FOLDER FOLDERS [-- FOLDERS]...: runs of pytest at once, each with some folders; the last has all else of the first
-    local all=$1 word elsewhere=()
+    local all=$1 runs=(pytest) word elsewhere=()
     shift
     for word in "$@"; do
-        [ "$word" = -- ] || elsewhere+=("--ignore=$word")
+        runs+=("$word")
+        if [ "$word" = -- ]; then
+            runs+=(pytest)
+        else
+            elsewhere+=("--ignore=$word")
+        fi
     done
-    side_by_side "$@" -- "$all" "${elsewhere[@]}"
+    side_by_side "${runs[@]}" -- pytest "$all" "${elsewhere[@]}"
 }
 unit() { # in three runs of about the same length; many tests wait, but some mind a busy machine, so no more of them
     local plugins=tests/unit/plugins
@@ -54,11 +59,11 @@ newest() { # what depends on Ansible once more, with the newest ansible-core on 
         spread $plugins $plugins/{action,callback,inventory}
 }
 fleet() { # one world or two per process: their hosts are idle most of the time
-    local one_vps=(tests/fleet/test_{distributed,one_vps,relays,removal,runner}.py) wireguard=(tests/fleet/test_wireguard*.py)
+    local one_vps=(tests/fleet/test_{distributed,one_vps,relays,removal,runner}.py) wireguard=(tests/fleet/test_wireguard{,_changes,_keys}.py)
     local nats=(tests/fleet/test_{matrix,nats}.py) status=0
     local elsewhere=("${one_vps[@]}" "${wireguard[@]}" "${nats[@]}" tests/fleet/test_relay_changes.py) # that: in the part fault
     mesh_packages fleet && mesh_packages dns || return
-    side_by_side tests/fleet "${elsewhere[@]/#/--ignore=}" -- "${one_vps[@]}" -- "${wireguard[@]}" || status=1
+    side_by_side pytest tests/fleet "${elsewhere[@]/#/--ignore=}" -- pytest "${one_vps[@]}" -- pytest "${wireguard[@]}" || status=1
     pytest "${nats[@]}" || status=1 # its 14 hosts want the machine for themselves
     return $status
 }
@@ -72,8 +77,8 @@ lima() { # the provider lima with Lima itself: two virtual machines, emulated, a
 }
 fault() { # a seeded tenth of all cases; WONDER_MESH_FAULT_SHARE=1 runs them all, and WONDER_MESH_FAULT_SEED chooses others
     local killed=(tests/fault/test_{kills,wireguard_kills,wireguard_trial}.py) # on hosts of their own, as the next
-    local wrong=(tests/fault/test_{killed_programs,mutations,tunnel}.py)
-    mesh_packages fleet && spread tests/fault "${killed[@]}" -- "${wrong[@]}" -- tests/fleet/test_relay_changes.py
+    local wrong=(tests/fault/test_{mutations,tunnel}.py) others=(tests/fault/test_killed_programs.py tests/fleet/test_relay_changes.py)
+    mesh_packages fleet && spread tests/fault "${killed[@]}" -- "${wrong[@]}" -- "${others[@]}"
 }
 molecule() { # a scenario for each role, as a contributor runs them; by name
     mesh_packages fleet && command molecule test --all
@@ -82,11 +87,20 @@ bench() {
     mesh_packages fleet && pytest tests/bench
 }
 
+part() { # NAME: that part, and how it went
+    local started=$SECONDS verdict=FAILED
+    printf '\n== %s ==\n' "$1"
+    "$1" && verdict=ok
+    echo "== $1: $verdict after $((SECONDS - started)) s =="
+    printf '%-8s  %-6s  %5d s\n' "$1" "$verdict" $((SECONDS - started)) >>"$work/table"
+}
+
 wanted=("$@")
 [ $# -gt 0 ] || wanted=("${PARTS[@]}")
-for part in "${wanted[@]}"; do
-    [[ $part =~ ^(lint|unit|newest|fleet|programs|lima|fault|molecule|bench)$ ]] || {
-        echo "test.sh: there is no part '$part'. Usage: ./test.sh [lint|unit|newest|fleet|programs|lima|fault|molecule|bench]..." >&2
+read -ra names <<<"${wanted[*]//+/ }" # two that are joined by + run side by side
+for name in "${names[@]}"; do
+    [[ $name =~ ^(lint|unit|newest|fleet|programs|lima|fault|molecule|bench)$ ]] || {
+        echo "test.sh: there is no part '$name'. Usage: ./test.sh [lint|unit|newest|fleet|programs|lima|fault|molecule|bench]..." >&2
         exit 2
     }
 done
@@ -102,25 +116,21 @@ done
 # Ctrl-C reaches every run of pytest as well (see tests/conftest.py), which takes its hosts down. This waits for that.
 stopped=''
 trap 'stopped=yes' INT
-table='' passed=0 failed=0
-WONDER_MESH_FAILED=$(mktemp) # tests/conftest.py and tests/lint.sh tell it
-export WONDER_MESH_FAILED
-trap 'rm "$WONDER_MESH_FAILED"' EXIT
-for part in "${wanted[@]}"; do
+work=$(mktemp -d)
+trap 'rm -r "$work"' EXIT
+export WONDER_MESH_FAILED=$work/failed # tests/conftest.py and tests/lint.sh tell it
+touch "$work/failed" "$work/table"
+for each in "${wanted[@]}"; do
     [ -z "$stopped" ] || break
-    printf '\n== %s ==\n' "$part"
-    started=$SECONDS
-    if "$part"; then
-        verdict=ok passed=$((passed + 1))
+    if [[ $each = *+* ]]; then
+        side_by_side part "${each%+*}" -- part "${each#*+}"
     else
-        verdict=FAILED failed=$((failed + 1))
+        part "$each"
     fi
-    took=$((SECONDS - started))
-    echo "== $part: $verdict after $took s =="
-    table+=$(printf '%-8s  %-6s  %5d s' "$part" "$verdict" "$took")$'\n'
 done
 
-printf '\n%s' "$(<"$WONDER_MESH_FAILED")"
-printf '\n%sparts: %d passed, %d failed\n' "$table" "$passed" "$failed"
+echo
+cat "$work/failed" "$work/table"
+echo "parts: $(grep -c ' ok ' "$work/table" || true) passed, $(grep -c ' FAILED ' "$work/table" || true) failed"
 [ -z "$stopped" ] || exit 130
-[ "$failed" = 0 ]
+! grep -q ' FAILED ' "$work/table"

@@ -20,7 +20,7 @@ if t.TYPE_CHECKING:
 
 __all__ = ["client", "mesh"]
 
-PROBE_RULE, RELAY_RULE = "tcp:7733", "icmp:*"
+PROBE_RULE, RELAY_RULE, SERVICE_RULE = "tcp:7733", "icmp:*", "tcp:8000"
 OUT_SECONDS = 30  # after a node was removed
 HOLD_SECONDS = 300  # more than OUT_SECONDS and the run that removes it
 BACK_SECONDS = 90  # until a pair has found a better path
@@ -33,9 +33,9 @@ cd /etc/derper && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime2
 
 
 def test_a_relay_knows_every_node_without_the_rule_of_the_probe(mesh: Fleet, client: Client) -> None:
-    with policy_without(mesh, PROBE_RULE, RELAY_RULE):  # without any rule, a relay comes not to know it
+    with policy_without(mesh, PROBE_RULE, SERVICE_RULE, RELAY_RULE):  # without any rule, a relay comes not to know it
         wait_until(OUT_SECONDS, lambda: client.admitted("box") == dict.fromkeys(RELAYS, False))
-    with policy_without(mesh, PROBE_RULE):
+    with policy_without(mesh, PROBE_RULE, SERVICE_RULE):
         wait_until(OUT_SECONDS, lambda: client.admitted("box") == dict.fromkeys(RELAYS, True))
         time.sleep(5)  # what all nodes are told has reached them by then
         assert client.admitted("box") == dict.fromkeys(RELAYS, True)
