@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # All tests, or some parts of them:  ./test.sh [lint|unit|newest|fleet|programs|lima|fault|molecule|bench]...
+# Two parts that are joined by a + run side by side.
 # It installs what it needs, runs every part even when one before it failed, and says at the end which did.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -97,7 +98,7 @@ part() { # NAME: that part, and how it went
 
 wanted=("$@")
 [ $# -gt 0 ] || wanted=("${PARTS[@]}")
-read -ra names <<<"${wanted[*]//+/ }" # two that are joined by + run side by side
+read -ra names <<<"${wanted[*]//+/ }"
 for name in "${names[@]}"; do
     [[ $name =~ ^(lint|unit|newest|fleet|programs|lima|fault|molecule|bench)$ ]] || {
         echo "test.sh: there is no part '$name'. Usage: ./test.sh [lint|unit|newest|fleet|programs|lima|fault|molecule|bench]..." >&2
