@@ -61,10 +61,11 @@ newest() { # what depends on Ansible once more, with the newest ansible-core on 
 }
 fleet() { # one world or two per process: their hosts are idle most of the time
     local one_vps=(tests/fleet/test_{distributed,one_vps,relays,removal,runner}.py) wireguard=(tests/fleet/test_wireguard{,_changes,_keys}.py)
-    local nats=(tests/fleet/test_{matrix,nats}.py) status=0
-    local elsewhere=("${one_vps[@]}" "${wireguard[@]}" "${nats[@]}" tests/fleet/test_relay_changes.py) # that: in the part fault
+    local tunnels=(tests/fleet/test_wireguard_interface.py) nats=(tests/fleet/test_{matrix,nats}.py) status=0
+    local elsewhere=("${one_vps[@]}" "${wireguard[@]}" "${tunnels[@]}" "${nats[@]}" tests/fleet/test_relay_changes.py) # that: in the part fault
     mesh_packages fleet && mesh_packages dns || return
-    side_by_side pytest tests/fleet "${elsewhere[@]/#/--ignore=}" -- pytest "${one_vps[@]}" -- pytest "${wireguard[@]}" || status=1
+    side_by_side pytest tests/fleet "${elsewhere[@]/#/--ignore=}" -- pytest "${one_vps[@]}" -- pytest "${wireguard[@]}" -- \
+        pytest "${tunnels[@]}" || status=1
     pytest "${nats[@]}" || status=1 # its 14 hosts want the machine for themselves
     return $status
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Send much through a stream of each kind and hear it again: bulk.py FILE (runs on the stranger).
+"""Send so many MiB through a stream of each kind and hear them again: bulk.py FILE MIB (runs on the stranger).
 
 Half of it is sent before the file is there, and the rest afterwards. Says as JSON for each kind whether what was heard
 is what was sent, and what went wrong, "" for nothing.
@@ -16,7 +16,7 @@ import threading
 import time
 
 DONE = sys.argv[1]
-SIZE, BLOCK = 48 << 20, 1 << 18
+SIZE, BLOCK = int(sys.argv[2]) << 20, 1 << 18
 PATIENCE = 20.0  # seconds for an answer
 MOST = 100.0  # seconds until the file is there
 GATEWAY = "edge.wm.test"

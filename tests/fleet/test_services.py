@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import json
+import os
 import shlex
 import time
 import typing as t
@@ -20,6 +21,7 @@ if t.TYPE_CHECKING:
 TALK, BULK = (Path(__file__).with_name(f"{name}.py") for name in ("talk", "bulk"))
 DONE = "/run/talk.done"
 RELOADS = 20
+MIB = int(os.environ.get("WONDER_MESH_BULK_MIB", "48"))  # each way through each stream; 1024 take minutes
 SPOOFED = "198.51.100.66"
 OFFLINE = "https://tunless.wm.test/"  # one node has it
 RETURN_SECONDS = 5
@@ -68,8 +70,10 @@ def talked(demo: Fleet) -> dict[str, dict[str, t.Any]]:
     """What a stream of each kind said while the gateway was reloaded twenty times, and others that carried much."""
     stranger, edge = demo.host("stranger"), demo.host("edge")
     run(stranger, f"rm --force {DONE}")
+    programs = {TALK: "", BULK: str(MIB)}
     plans = [
-        f"timeout 120 python3 -I -c {shlex.quote(each.read_text(encoding='utf-8'))} {DONE}" for each in (TALK, BULK)
+        f"timeout {100 + MIB} python3 -I -c {shlex.quote(each.read_text(encoding='utf-8'))} {DONE} {argument}"
+        for each, argument in programs.items()
     ]
     with concurrent.futures.ThreadPoolExecutor() as pool:
         talks = [pool.submit(run, stranger, plan) for plan in plans]

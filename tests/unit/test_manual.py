@@ -25,7 +25,11 @@ if t.TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 MANUAL = (ROOT / "docs" / "manual.md").read_text(encoding="utf-8")
-ROLES = {path: path.read_text(encoding="utf-8") for path in (ROOT / "roles").rglob("*") if path.is_file()}
+ROLES = {
+    path: path.read_text(encoding="utf-8")
+    for path in (ROOT / "roles").rglob("*")
+    if path.is_file() and path.parent.name != "__pycache__"  # which is written while tests run
+}
 EXAMPLE = yaml.safe_load((ROOT / "inventory" / "example" / "hosts.yml").read_text(encoding="utf-8"))["all"]
 # What the manual names and no role does: things of the machine itself, and of the demo's hosts.
 OTHERS = {"/usr/sbin/nologin", "/run/netns/box", "/run/key", "/etc/systemd/system"}
