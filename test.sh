@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # All tests, or some parts of them:  ./test.sh [lint|unit|newest|fleet|programs|lima|fault|molecule|bench]...
-# Two parts that are joined by a + run side by side.
 # It installs what it needs, runs every part even when one before it failed, and says at the end which did.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -9,19 +8,19 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 . tools/python.sh
 . tools/venv.sh
 
-PARTS=(lint unit newest fleet programs+lima fault) # the others are run by name: bench wants a quiet machine
+PARTS=(lint unit newest fleet programs lima fault) # the others are run by name: bench wants a quiet machine
 
 lint() {
     mesh_packages lint && tests/lint.sh
 }
-side_by_side() { # COMMAND [-- COMMAND]...: these at once; what one says comes when all before it have ended
+side_by_side() { # ARGUMENTS [-- ARGUMENTS]...: runs of pytest at once; what one says comes when all before it have ended
     local runs=() logs=() run=() status=0 word each
     for word in "$@" --; do
         if [ "$word" != -- ]; then
             run+=("$word")
         else
             logs+=("$(mktemp)")
-            "${run[@]}" >"${logs[-1]}" 2>&1 &
+            pytest "${run[@]}" >"${logs[-1]}" 2>&1 &
             runs+=($!) run=()
         fi
     done
@@ -35,17 +34,12 @@ side_by_side() { # COMMAND [-- COMMAND]...: these at once; what one says comes w
     return $status
 }
 spread() { # FOLDER FOLDERS [-- FOLDERS]...: runs of pytest at once, each with some folders; the last has all else of the first
-    local all=$1 runs=(pytest) word elsewhere=()
+    local all=$1 word elsewhere=()
     shift
     for word in "$@"; do
-        runs+=("$word")
-        if [ "$word" = -- ]; then
-            runs+=(pytest)
-        else
-            elsewhere+=("--ignore=$word")
-        fi
+        [ "$word" = -- ] || elsewhere+=("--ignore=$word")
     done
-    side_by_side "${runs[@]}" -- pytest "$all" "${elsewhere[@]}"
+    side_by_side "$@" -- "$all" "${elsewhere[@]}"
 }
 unit() { # in three runs of about the same length; many tests wait, but some mind a busy machine, so no more of them
     local plugins=tests/unit/plugins
@@ -64,8 +58,7 @@ fleet() { # one world or two per process: their hosts are idle most of the time
     local tunnels=(tests/fleet/test_wireguard_interface.py) nats=(tests/fleet/test_{matrix,nats}.py) status=0
     local elsewhere=("${one_vps[@]}" "${wireguard[@]}" "${tunnels[@]}" "${nats[@]}" tests/fleet/test_relay_changes.py) # that: in the part fault
     mesh_packages fleet && mesh_packages dns || return
-    side_by_side pytest tests/fleet "${elsewhere[@]/#/--ignore=}" -- pytest "${one_vps[@]}" -- pytest "${wireguard[@]}" -- \
-        pytest "${tunnels[@]}" || status=1
+    side_by_side tests/fleet "${elsewhere[@]/#/--ignore=}" -- "${one_vps[@]}" -- "${wireguard[@]}" -- "${tunnels[@]}" || status=1
     pytest "${nats[@]}" || status=1 # its 14 hosts want the machine for themselves
     return $status
 }
@@ -89,20 +82,11 @@ bench() {
     mesh_packages fleet && pytest tests/bench
 }
 
-part() { # NAME: that part, and how it went
-    local started=$SECONDS verdict=FAILED
-    printf '\n== %s ==\n' "$1"
-    "$1" && verdict=ok
-    echo "== $1: $verdict after $((SECONDS - started)) s =="
-    printf '%-8s  %-6s  %5d s\n' "$1" "$verdict" $((SECONDS - started)) >>"$work/table"
-}
-
 wanted=("$@")
 [ $# -gt 0 ] || wanted=("${PARTS[@]}")
-read -ra names <<<"${wanted[*]//+/ }"
-for name in "${names[@]}"; do
-    [[ $name =~ ^(lint|unit|newest|fleet|programs|lima|fault|molecule|bench)$ ]] || {
-        echo "test.sh: there is no part '$name'. Usage: ./test.sh [lint|unit|newest|fleet|programs|lima|fault|molecule|bench]..." >&2
+for part in "${wanted[@]}"; do
+    [[ $part =~ ^(lint|unit|newest|fleet|programs|lima|fault|molecule|bench)$ ]] || {
+        echo "test.sh: there is no part '$part'. Usage: ./test.sh [lint|unit|newest|fleet|programs|lima|fault|molecule|bench]..." >&2
         exit 2
     }
 done
@@ -118,21 +102,25 @@ done
 # Ctrl-C reaches every run of pytest as well (see tests/conftest.py), which takes its hosts down. This waits for that.
 stopped=''
 trap 'stopped=yes' INT
-work=$(mktemp -d)
-trap 'rm -r "$work"' EXIT
-export WONDER_MESH_FAILED=$work/failed # tests/conftest.py and tests/lint.sh tell it
-touch "$work/failed" "$work/table"
-for each in "${wanted[@]}"; do
+table='' passed=0 failed=0
+WONDER_MESH_FAILED=$(mktemp) # tests/conftest.py and tests/lint.sh tell it
+export WONDER_MESH_FAILED
+trap 'rm "$WONDER_MESH_FAILED"' EXIT
+for part in "${wanted[@]}"; do
     [ -z "$stopped" ] || break
-    if [[ $each = *+* ]]; then
-        side_by_side part "${each%+*}" -- part "${each#*+}"
+    printf '\n== %s ==\n' "$part"
+    started=$SECONDS
+    if "$part"; then
+        verdict=ok passed=$((passed + 1))
     else
-        part "$each"
+        verdict=FAILED failed=$((failed + 1))
     fi
+    took=$((SECONDS - started))
+    echo "== $part: $verdict after $took s =="
+    table+=$(printf '%-8s  %-6s  %5d s' "$part" "$verdict" "$took")$'\n'
 done
 
-echo
-cat "$work/failed" "$work/table"
-echo "parts: $(grep -c ' ok ' "$work/table" || true) passed, $(grep -c ' FAILED ' "$work/table" || true) failed"
+printf '\n%s' "$(<"$WONDER_MESH_FAILED")"
+printf '\n%sparts: %d passed, %d failed\n' "$table" "$passed" "$failed"
 [ -z "$stopped" ] || exit 130
-! grep -q ' FAILED ' "$work/table"
+[ "$failed" = 0 ]

@@ -121,7 +121,7 @@ def test_a_file_of_ours_that_is_named_is_there(page: str) -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_a_part_of_the_tests_that_is_run_is_one(page: str) -> None:
-    known = alternatives("test.sh", r"^    \[\[ \$name =~ \^\(([\w|]+)\)\$")
+    known = alternatives("test.sh", r"^    \[\[ \$part =~ \^\(([\w|]+)\)\$")
     assert set(PART.findall(PAGES[page])) - known == set()
 
 
