@@ -25,9 +25,10 @@ if t.TYPE_CHECKING:
     Observe = t.Callable[[t.Optional[PeerStatus], Snapshot, float], t.Optional[Path]]
 
 DIAL_SECONDS = 3.0
-# How long a peer may take to appear: a lost WireGuard handshake is repeated after 5 s, and a netmap may lag.
-START_SECONDS = 15.0
-GRACE_SECONDS = 18.0  # what a call may take beyond relay_after: START_SECONDS to begin, the rest to carry the bytes
+# How long a peer may take to appear: a lost WireGuard handshake is repeated after 5 s, a netmap may lag, and a node
+# that has just joined finds a relay by its second look at the latest, which tailscaled takes after 20 to 26 s.
+START_SECONDS = 30.0
+GRACE_SECONDS = 33.0  # what a call may take beyond relay_after: START_SECONDS to begin, the rest to carry the bytes
 ECHO_SECONDS = 3.0  # traffic counts as flowing while each round trip takes less
 PAUSE_SECONDS = 0.25
 LATENCY_ROUNDS = 5

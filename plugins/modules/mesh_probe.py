@@ -14,7 +14,7 @@ description:
     same time.
   - It judges nothing and is never told what is expected. What cannot be reached is a measurement with an error text,
     and so is a tailscaled that does not run; the module fails only when its arguments contradict each other.
-  - A call takes at most 18 seconds more than O(relay_after), and usually 2 seconds when all paths are direct.
+  - A call takes at most 33 seconds more than O(relay_after), and usually 2 seconds when all paths are direct.
 notes:
   - A path is V(direct) or V(peer-relay) as soon as tailscaled names it for traffic that this call made flow. It is
     V(relay) only after O(relay_after) seconds of two-way traffic without either, since first packets are relayed.
