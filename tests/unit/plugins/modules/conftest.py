@@ -97,29 +97,26 @@ def host(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Ite
 @pytest.fixture
 def run_daemon(run_module: Callable[..., dict[str, t.Any]]) -> Callable[..., dict[str, t.Any]]:
     """Call ``run(wanted, check_mode=)``: what the module answers. One of its own options is called ``check``."""
-
-    def run(wanted: dict[str, t.Any], check_mode: bool = False) -> dict[str, t.Any]:
-        def main() -> None:
-            with patch_module_args(wanted | {"_ansible_check_mode": check_mode}):
-                daemon.main()
-
-        return run_module(main)
-
-    return run
+    return _with_check_mode(run_module, daemon.main)
 
 
 @pytest.fixture
 def run_interface(run_module: Callable[..., dict[str, t.Any]]) -> Callable[..., dict[str, t.Any]]:
     """Call ``run(wanted, check_mode=)``: what ``wireguard_interface`` answers."""
+    return _with_check_mode(run_module, wireguard_interface.main)
 
-    def call(wanted: dict[str, t.Any], check_mode: bool = False) -> dict[str, t.Any]:
+
+def _with_check_mode(
+    run_module: Callable[..., dict[str, t.Any]], module: Callable[[], None]
+) -> Callable[..., dict[str, t.Any]]:
+    def run(wanted: dict[str, t.Any], check_mode: bool = False) -> dict[str, t.Any]:
         def main() -> None:
             with patch_module_args(wanted | {"_ansible_check_mode": check_mode}):
-                wireguard_interface.main()
+                module()
 
         return run_module(main)
 
-    return call
+    return run
 
 
 @pytest.fixture
