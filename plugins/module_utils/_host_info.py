@@ -23,7 +23,7 @@ from ansible_collections.wonder.mesh.plugins.module_utils._intact import intact_
 from ansible_collections.wonder.mesh.plugins.module_utils._node import ARGUMENTS as NODE
 from ansible_collections.wonder.mesh.plugins.module_utils._systemd import Systemd
 from ansible_collections.wonder.mesh.plugins.module_utils._tailscale import Tailscale, TailscaleError
-from ansible_collections.wonder.mesh.plugins.module_utils._tailscale_rest import PUBLIC
+from ansible_collections.wonder.mesh.plugins.module_utils._tailscale_rest import PUBLIC, home
 
 if t.TYPE_CHECKING:
     from ansible_collections.wonder.mesh.plugins.module_utils._systemd import RunCommand
@@ -52,8 +52,9 @@ def node(run_command: RunCommand) -> dict[str, t.Any]:
     except (TailscaleError, ValueError):
         return {}
     own = {name: status.get(name) for name in ("BackendState", "HaveNodeKey", "TailscaleIPs")}
-    own["Self"] = {"PublicKey": (status.get("Self") or {}).get("PublicKey")}
-    return {"status": own, "preferences": {name: preferences.get(name) for name in PUBLIC}}
+    own["Self"] = {name: (status.get("Self") or {}).get(name) for name in ("PublicKey", "Relay")}
+    known = {name: preferences.get(name) for name in PUBLIC}
+    return {"status": own, "preferences": known, "home": home(NODE["state_directory"]["default"])}
 
 
 def headscale(run_command: RunCommand) -> dict[str, t.Any]:

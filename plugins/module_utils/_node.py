@@ -15,6 +15,7 @@ from ansible_collections.wonder.mesh.plugins.module_utils._preferences import (
     wanted_preferences,
 )
 from ansible_collections.wonder.mesh.plugins.module_utils._tailscale import TailscaleError
+from ansible_collections.wonder.mesh.plugins.module_utils._tailscale_rest import forget_home
 
 if t.TYPE_CHECKING:
     from ansible_collections.wonder.mesh.plugins.module_utils._tailscale import Tailscale
@@ -30,6 +31,7 @@ ARGUMENTS: dict[str, t.Any] = {
     "advertise_routes": {"type": "list", "elements": "str", "default": []},
     "relay_port": {"type": "int", "default": 0},
     "ssh": {"type": "bool", "default": False},
+    "regions": {"type": "list", "elements": "int", "default": []},
     "binary": {"type": "path", "default": "/usr/local/bin/tailscale"},
     "socket": {"type": "path", "default": "/run/tailscale/tailscaled.sock"},
     "state_directory": {"type": "path", "default": "/var/lib/tailscale"},
@@ -48,8 +50,9 @@ class Node:
         params: t.Mapping[str, t.Any],
         status: dict[str, t.Any],
         preferences: t.Mapping[str, t.Any],
+        home: t.Mapping[str, t.Any],
     ) -> None:
-        """``tailscale`` is only needed to converge it."""
+        """``tailscale`` is only needed to converge it; ``home`` is as :func:`_tailscale_rest.home` tells it."""
         self._tailscale = tailscale
         self._params = params
         self._status = status
@@ -57,6 +60,7 @@ class Node:
         self._was_joined = bool(self._status.get("HaveNodeKey") or preferences.get("LoggedOut"))
         self._before = current_preferences(preferences)
         self._after = wanted_preferences(params)
+        self._home = home
 
     @property
     def joined(self) -> bool:
@@ -69,7 +73,22 @@ class Node:
 
     @property
     def changed(self) -> bool:
-        return not self.joined or self.stopped or self._before != self._after
+        return not self.joined or self.stopped or self._before != self._after or self._is_lost
+
+    @property
+    def _is_lost(self) -> bool:
+        """Whether it remembers another home than it has, so that nobody finds it once it boots without its coordinator.
+
+        tailscaled (1.102.5) forgets in memory, but not on disk, a home that left the map, and from then on writes down
+        no other. So will one whose home is about to leave.
+        """
+        if not self.joined or not self._home:
+            return False
+        number, codes, wanted = self._home["region"], self._home["regions"], self._params["regions"]
+        if wanted and number not in ("0", *map(str, wanted)):
+            return True
+        now = (self._status.get("Self") or {}).get("Relay")
+        return codes.get(number) != now if now else number not in ("0", *codes)
 
     @property
     def is_elsewhere(self) -> bool:
@@ -97,6 +116,9 @@ class Node:
             different = list(ONLY_SET)
         elif self.stopped:
             tailscale.resume()
+        elif self._is_lost:
+            with tailscale.stopped(self._params["unit"]):  # it would write down what it remembers
+                forget_home(self._params["state_directory"])
         if different:
             tailscale.set([flag(name, self._after[name]) for name in different])
         self._status = tailscale.status()
@@ -118,14 +140,20 @@ class Node:
         }
 
     def diff(self) -> dict[str, str]:
-        server = self._params["login_server"]
+        server, kept = self._params["login_server"], "remembers its home: yes\n" if self._is_lost else ""
         return {
             "before_header": "the node",
             "after_header": "the node",
             # What an unjoined daemon prefers says nothing about the host.
-            "before": _text(self._server, self._before, not self.stopped) if self.joined else "node of: no mesh\n",
-            "after": _text(server, self._after, True),
+            "before": self._before_text(),
+            "after": _text(server, self._after, True) + kept,
         }
+
+    def _before_text(self) -> str:
+        if not self.joined:
+            return "node of: no mesh\n"
+        lost = "remembers its home: no\n" if self._is_lost else ""
+        return _text(self._server, self._before, not self.stopped) + lost
 
 
 def _text(server: str, preferences: dict[str, t.Any], running: bool) -> str:

@@ -6,12 +6,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 import typing as t
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     RunCommand = Callable[..., tuple[int, str, str]]
 
@@ -56,12 +57,27 @@ class Tailscale:
 
     def restart(self, unit: str) -> None:
         """Start the daemon anew and wait until it answers."""
-        # One that was started several times in some seconds would refuse to start.
-        self._run_command(["timeout", str(JOIN), "systemctl", "reset-failed", "--", unit])
-        rc, _out, err = self._run_command(["timeout", str(JOIN), "systemctl", "restart", "--", unit])
-        if rc != 0:
-            raise TailscaleError(f"`systemctl restart {unit}` failed: {err.strip()}")
+        self._systemctl("reset-failed", unit)
+        self._systemctl("restart", unit)
         self.status()
+
+    @contextlib.contextmanager
+    def stopped(self, unit: str) -> Iterator[None]:
+        """The daemon does not run meanwhile, and answers again afterwards."""
+        self._systemctl("stop", unit)
+        try:
+            yield
+        finally:
+            self._systemctl("reset-failed", unit)
+            self._systemctl("start", unit)
+        self.status()
+
+    def _systemctl(self, verb: str, unit: str) -> None:
+        rc, _out, err = self._run_command(["timeout", str(JOIN), "systemctl", verb, "--", unit])
+        # One that was started several times in some seconds would refuse to start, and one that never failed has
+        # nothing to reset.
+        if rc != 0 and verb != "reset-failed":
+            raise TailscaleError(f"`systemctl {verb} {unit}` failed: {err.strip()}")
 
     def _call(self, *arguments: str, patience: int = 30) -> str:
         rc, out, err = self._run_command(["timeout", str(patience), *self._command, *arguments])

@@ -50,10 +50,12 @@ daemons:
   type: dict
   sample: {tailscaled: 5f0c61c7…}
 node:
-  description: The state and the preferences of tailscaled, by its own names. Empty where it does not answer.
+  description:
+    - The state and the preferences of tailscaled, by its own names, and the home relay that it keeps for a boot without
+      its coordinator. Empty where it does not answer.
   returned: success
   type: dict
-  sample: {status: {BackendState: Running}, preferences: {Hostname: mini-1}}
+  sample: {status: {BackendState: Running}, preferences: {Hostname: mini-1}, home: {region: "901", regions: {}}}
 headscale:
   description: The policy and the nodes that Headscale has. Empty where it does not answer.
   returned: success

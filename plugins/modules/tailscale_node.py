@@ -15,6 +15,9 @@ description:
     single-use, tagged key with a short life on O(coordinator) and hands it over inside this task, so that no variable,
     fact, result, argument or log ever holds it.
   - Only preferences that differ are set, so nothing else is reset and nobody has to log in again.
+  - tailscaled keeps the map of the mesh for a boot without its coordinator. Where that has another home relay than the
+    node is at, since relays have changed, nobody would find the node after such a boot. Then tailscaled is started anew
+    without that home, and keeps the one that it finds.
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
   - wonder.mesh.attributes.full
@@ -59,6 +62,14 @@ options:
         which user, is said by C(ssh) of the policy.
     type: bool
     default: false
+  regions:
+    description:
+      - The numbers of the relays' regions that are published by now. A node whose home is another is given half a
+        minute to hear so.
+      - Empty when the map that the node has is not about to change.
+    type: list
+    elements: int
+    default: []
   binary:
     description: The C(tailscale) command.
     type: path
@@ -68,7 +79,7 @@ options:
     type: path
     default: /run/tailscale/tailscaled.sock
   state_directory:
-    description: Where the host's tailscaled keeps its state. Check mode reads it while the daemon is down.
+    description: Where the host's tailscaled keeps its state and its map of the mesh.
     type: path
     default: /var/lib/tailscale
   unit:
@@ -117,29 +128,47 @@ key:
 
 import contextlib
 import os
+import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.wonder.mesh.plugins.module_utils import _tailscale_rest
 from ansible_collections.wonder.mesh.plugins.module_utils._node import ARGUMENTS, Node
 from ansible_collections.wonder.mesh.plugins.module_utils._session import comes_through
 from ansible_collections.wonder.mesh.plugins.module_utils._tailscale import Tailscale, TailscaleError
-from ansible_collections.wonder.mesh.plugins.module_utils._tailscale_rest import at_rest
 from ansible_collections.wonder.mesh.plugins.module_utils._trial import ON_TRIAL, TrialError, begun, on_trial
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable
 
+HEAR = 30  # seconds that a map may take to reach a node once it is published; Headscale starts anew for that
+
 
 def look(module: AnsibleModule) -> Node:
     """The node as it is. In check mode its daemon may be down: then as it will be once that runs."""
     tailscale = Tailscale(module.run_command, module.params["binary"], module.params["socket"])
+    directory = module.params["state_directory"]
     if not module.check_mode:
-        return Node(tailscale, module.params, tailscale.status(), tailscale.preferences())
+        home = settled_home(directory, module.params["regions"])
+        # What it has not heard by now, it does not suffer from.
+        return Node(tailscale, module.params | {"regions": []}, tailscale.status(), tailscale.preferences(), home)
+    home = _tailscale_rest.home(directory)
     if os.path.exists(module.params["socket"]):
         with contextlib.suppress(TailscaleError, ValueError):
-            return Node(tailscale, module.params, tailscale.status(), tailscale.preferences())
-    return Node(tailscale, module.params, *at_rest(module.params["state_directory"]))
+            return Node(tailscale, module.params, tailscale.status(), tailscale.preferences(), home)
+    return Node(tailscale, module.params, *_tailscale_rest.at_rest(directory), home)
+
+
+def settled_home(directory: str, regions: list[int]) -> dict[str, t.Any]:
+    """The node's home, once it has heard whether that is in the map still."""
+    deadline = time.monotonic() + HEAR
+    while True:
+        home = _tailscale_rest.home(directory)
+        is_leaving = home and regions and home["region"] not in map(str, [0, *regions])
+        if not is_leaving or home["region"] not in home["regions"] or time.monotonic() > deadline:
+            return home
+        time.sleep(0.5)
 
 
 def converge(module: AnsibleModule) -> dict[str, t.Any]:
@@ -169,7 +198,7 @@ def main() -> None:
         module.exit_json(**ON_TRIAL)
     try:
         result = converge(module)
-    except (TailscaleError, ValueError) as exc:
+    except (OSError, TailscaleError, ValueError) as exc:
         module.fail_json(msg=str(exc))
     finally:
         if module.params["key_file"] and os.path.exists(module.params["key_file"]):

@@ -21,12 +21,13 @@ os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PAT
 for name in [name for name in os.environ if name.startswith("ANSIBLE_")]:
     del os.environ[name]
 os.environ["ANSIBLE_NOCOLOR"] = "1"
+LAST = ("test_relay_changes.py", "test_removal.py")
 NAMED = re.compile(r"matrix|stranger|survive")  # tests whose outcome is told one by one
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The tests that leave bare hosts come last."""
-    items.sort(key=lambda item: item.path.name == "test_removal.py")
+    """The tests that leave less than others find come last."""
+    items.sort(key=lambda item: LAST.index(item.path.name) if item.path.name in LAST else -1)
 
 
 def pytest_terminal_summary(terminalreporter: t.Any) -> None:

@@ -13,7 +13,7 @@ import sys
 import time
 
 BEGAN = time.monotonic()
-TRY_SECONDS = 0.7  # a lost packet is repeated after one second, and a new connection is sooner
+TRY_SECONDS = 0.3  # a lost packet is repeated after one second, and a new connection is sooner
 
 
 def main() -> None:

@@ -117,6 +117,13 @@ def homes(mesh: Fleet, nodes: t.Sequence[str] = HIDDEN) -> dict[str, str]:
     return {name: state.get("Relay", "") if state.get("Online") else "" for name, state in states.items()}
 
 
+def remembered(mesh: Fleet, nodes: t.Sequence[str]) -> dict[str, str]:
+    """The relay at which each of these would be at home after a boot without the coordinator; empty for none."""
+    script = (HERE / "remembered.py").read_text(encoding="utf-8")
+    command = f"timeout 20 python3 - <<'THE_END'\n{script}\nTHE_END\n"
+    return {name: run(mesh.host(name), command).stdout.strip() for name in nodes}
+
+
 @contextlib.contextmanager
 def policy_without(mesh: Fleet, *rules: str) -> Iterator[None]:
     """The policy lacks the grants of these protocols and ports."""

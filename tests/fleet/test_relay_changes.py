@@ -10,7 +10,20 @@ import typing as t
 
 import pytest
 import yaml
-from relay_world import HIDDEN, RELAYS, Client, client, mesh, pins, policy_without, reach, regions
+from relay_world import (
+    HIDDEN,
+    NODES,
+    RELAYS,
+    Client,
+    client,
+    homes,
+    mesh,
+    pins,
+    policy_without,
+    reach,
+    regions,
+    remembered,
+)
 from world import run, wait_until
 
 if t.TYPE_CHECKING:
@@ -30,6 +43,12 @@ cd /etc/derper && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime2
   -subj /CN=203.0.113.77 -addext subjectAltName=IP:203.0.113.77 -keyout key -out certificate \
   && cat certificate key >203.0.113.77.pem && rm key certificate
 """
+
+
+@pytest.fixture(scope="module", autouse=True)
+def settled(mesh: Fleet) -> None:
+    """The coordinator may have been away just now."""
+    wait_until(BACK_SECONDS, lambda: "" not in homes(mesh, NODES).values())
 
 
 def test_a_relay_knows_every_node_without_the_rule_of_the_probe(mesh: Fleet, client: Client) -> None:
@@ -107,5 +126,6 @@ def test_a_relay_that_the_inventory_no_longer_has_leaves_the_map_and_then_its_ho
     assert play.status == 0
     assert set(regions(mesh)) == {"vps"}
     assert run(mesh.host("out"), "systemctl is-active derper.service").stdout.strip() == "inactive"
+    wait_until(BACK_SECONDS, lambda: remembered(mesh, ["vps"]) == homes(mesh, ["vps"]) == {"vps": "vps"})
     # What the run changed first was the coordinator.
     assert play.output.index("changed: [vps]") < play.output.index("changed: [out]")

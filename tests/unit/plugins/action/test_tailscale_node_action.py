@@ -147,14 +147,16 @@ KNOWN_PREFERENCES = {"ControlURL": "https://hub.wm.test", "Hostname": "mini-1", 
 
 def look(status: dict[str, t.Any] | None = None, preferences: dict[str, t.Any] | None = None) -> None:
     """This run has looked at both hosts, and found a node as it is wanted, but for this."""
-    status = KNOWN_STATUS | {"Self": {"PublicKey": "nodekey:1"}} | (status or {})
-    _reading.keep("mini-1", {"node": {"status": status, "preferences": KNOWN_PREFERENCES | (preferences or {})}})
+    status = KNOWN_STATUS | {"Self": {"PublicKey": "nodekey:1", "Relay": "r901"}} | (status or {})
+    home = {"region": "901", "regions": {"901": "r901", "902": "r902"}}
+    preferences = KNOWN_PREFERENCES | (preferences or {})
+    _reading.keep("mini-1", {"node": {"status": status, "preferences": preferences, "home": home}})
     _reading.keep("hub", {"node": {}, "headscale": {"nodes": []}})
 
 
 def test_a_node_that_is_known_to_be_as_wanted_costs_no_call(world: World) -> None:
     look()
-    answer = world.run(login_server="https://hub.wm.test")
+    answer = world.run(login_server="https://hub.wm.test", regions=[901, 902])
     assert (world.calls, world.coordinator) == ([], [])
     assert answer.pop("ansible_facts") == {"tailscale_node": {"addresses": ["100.64.0.1"], "key": "nodekey:1"}}
     diff = answer.pop("diff")
@@ -168,6 +170,8 @@ def test_a_node_that_is_known_to_be_as_wanted_costs_no_call(world: World) -> Non
         ({"BackendState": "NeedsLogin"}, {}, {}),
         ({"BackendState": "Stopped"}, {}, {}),
         ({"HaveNodeKey": False}, {}, {}),
+        ({"Self": {"PublicKey": "nodekey:1", "Relay": "r902"}}, {}, {}),
+        ({}, {}, {"regions": [902]}),
         ({}, {"Hostname": "mini-2"}, {}),
         ({}, {"ControlURL": "https://other.test"}, {}),
         ({}, {}, {"accept_dns": False}),

@@ -14,7 +14,7 @@ from ansible.module_utils import basic
 from ansible_collections.wonder.mesh.plugins.module_utils import _host_info
 from ansible_collections.wonder.mesh.plugins.modules import headscale_policy, mesh_host_info
 from tests.unit.plugins.modules.test_headscale import POLICY, call, headscale, key_file
-from tests.unit.plugins.modules.test_tailscale_node import PUBLIC, SERVER, Tailscaled, converged
+from tests.unit.plugins.modules.test_tailscale_node import PUBLIC, SERVER, Tailscaled, converged, keep
 
 if t.TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +34,8 @@ def look(run_module: Run) -> dict[str, t.Any]:
 def socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where tailscaled would listen."""
     path = tmp_path / "tailscaled.sock"
-    monkeypatch.setattr(_host_info, "NODE", {"binary": {"default": "tailscale"}, "socket": {"default": str(path)}})
+    defaults = {"binary": "tailscale", "socket": str(path), "state_directory": str(tmp_path)}
+    monkeypatch.setattr(_host_info, "NODE", {name: {"default": value} for name, value in defaults.items()})
     return path
 
 
@@ -68,16 +69,21 @@ def test_a_bare_host_has_nothing_to_tell(run_module: Run, socket: Path, key_file
     }
 
 
-def test_a_node_tells_its_state_and_the_preferences_that_are_ours(run_module: Run, tailscaled: Tailscaled) -> None:
+def test_a_node_tells_its_state_and_the_preferences_that_are_ours(
+    run_module: Run, tailscaled: Tailscaled, tmp_path: Path
+) -> None:
     converged(tailscaled)
+    tailscaled.relay = "r901"
+    keep(tmp_path)
     tailscaled.preferences["Config"] = {"PrivateNodeKey": "privkey:secret"}
     node = look(run_module)["node"]
     assert node["status"] == {
         "BackendState": "Running",
         "HaveNodeKey": True,
         "TailscaleIPs": ["100.64.0.1", "fd7a::1"],
-        "Self": {"PublicKey": PUBLIC},
+        "Self": {"PublicKey": PUBLIC, "Relay": "r901"},
     }
+    assert node["home"] == {"region": "901", "regions": {"901": "r901", "902": "r902"}}
     assert (node["preferences"]["Hostname"], node["preferences"]["ControlURL"]) == ("mini-1", SERVER)
     assert "secret" not in json.dumps(node)
 

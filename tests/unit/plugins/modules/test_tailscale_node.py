@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import base64
+import errno
 import json
+import os
 import typing as t
 
 import pytest
@@ -23,6 +25,7 @@ if t.TYPE_CHECKING:
 KEY = "hskey-auth-secret"
 SERVER = "https://hub.wm.test"
 PUBLIC = "nodekey:abc"
+SELF, DERP_MAP = "73656c66", "646572706d6170"  # of the cached map, by what tailscaled calls them
 
 
 class Tailscaled:
@@ -33,6 +36,7 @@ class Tailscaled:
         self.preferences: dict[str, t.Any] = {"Hostname": "", "AutoUpdate": {"Check": True, "Apply": None}}
         self.commands: list[list[str]] = []
         self.states: list[str] = []  # what it answers first, while it settles
+        self.relay = ""  # its home
         self.fails: dict[str, tuple[int, str]] = {}
 
     def join(self) -> Tailscaled:
@@ -41,14 +45,15 @@ class Tailscaled:
 
     def run_command(self, args: list[str]) -> tuple[int, str, str]:
         assert args[0] == "timeout"
-        verb, *rest = args[4:]
+        verb, *rest = args[2:] if args[2] == "systemctl" else args[4:]
         self.commands.append([verb, *rest])
         if verb in self.fails:
             rc, said = self.fails[verb]
             return rc, "", said
         if verb == "status":
             status = {"BackendState": self.states.pop(0) if self.states else self.state, "HaveNodeKey": self.has_key}
-            joined = {"TailscaleIPs": ["100.64.0.1", "fd7a::1"], "Self": {"PublicKey": PUBLIC}} if self.has_key else {}
+            own = {"PublicKey": PUBLIC, "Relay": self.relay}
+            joined = {"TailscaleIPs": ["100.64.0.1", "fd7a::1"], "Self": own} if self.has_key else {}
             return 0, json.dumps(status | joined), ""
         if verb == "debug":
             return 0, json.dumps(self.preferences | {"ControlURL": self.server}), ""
@@ -241,17 +246,27 @@ def test_check_mode_on_a_bare_host_foretells(call: Run, tailscaled: Tailscaled) 
     assert (result["changed"], result["joined"], tailscaled.commands) == (True, False, [])
 
 
-def keep(directory: Path, *, key: str = "1" * 64, **preferences: t.Any) -> None:
-    """Write what a tailscaled that was stopped leaves: its state and the cached network map."""
+def keep(
+    directory: Path,
+    *,
+    key: str = "1" * 64,
+    home: int = 901,
+    regions: t.Sequence[int] = (901, 902),
+    **preferences: t.Any,
+) -> Path:
+    """Write what a tailscaled leaves: its state, and the cached network map, whose directory this returns."""
     kept = {"Hostname": "mini-1", "CorpDNS": True, "WantRunning": True, "ControlURL": SERVER, "AutoUpdate": {}}
     kept |= {"Config": {"PrivateNodeKey": f"privkey:{key}"}} | preferences
     values = {"_current-profile": b"profile-1d5e", "profile-1d5e": json.dumps(kept).encode()}
     state = {name: base64.b64encode(value).decode() for name, value in values.items()}
     (directory / "tailscaled.state").write_text(json.dumps(state))
     cache = directory / "profile-data" / "1d5e" / "netmap-cache"
-    cache.mkdir(parents=True)
-    node = {"Key": PUBLIC, "Addresses": ["100.64.0.1/32", "fd7a::1/128"]}
-    (cache / "73656c66").write_text(json.dumps({"Node": node}))
+    cache.mkdir(parents=True, exist_ok=True)
+    node = {"Key": PUBLIC, "Addresses": ["100.64.0.1/32", "fd7a::1/128"]} | ({"HomeDERP": home} if home else {})
+    (cache / SELF).write_text(json.dumps({"Node": node}))
+    known = {str(number): {"RegionID": number, "RegionCode": f"r{number}"} for number in regions}
+    (cache / DERP_MAP).write_text(json.dumps({"DERPMap": {"Regions": known}}))
+    return cache
 
 
 def test_check_mode_knows_a_node_whose_daemon_is_down(call: Run, tailscaled: Tailscaled, tmp_path: Path) -> None:
@@ -348,3 +363,129 @@ def test_a_node_that_ssh_asks_again_says_that_its_change_is_on_trial(
     monkeypatch.setattr(tailscale_node, "begun", lambda trial: trial == "t")
     assert call(trial="t")["on_trial"]
     assert tailscaled.commands == []
+
+
+ANEW = [["systemctl", verb, "--", "tailscaled.service"] for verb in ("stop", "reset-failed", "start")]
+
+
+@pytest.mark.parametrize(
+    ("home", "now"),
+    [
+        (999, "r901"),  # where it was is gone
+        (999, ""),  # the same, and it has not found another yet
+        (902, "r901"),  # what it remembers is behind
+        (0, "r901"),
+    ],
+)
+def test_a_node_that_remembers_another_home_than_it_has_forgets_it(
+    call: Run, tailscaled: Tailscaled, tmp_path: Path, home: int, now: str
+) -> None:
+    converged(tailscaled)
+    tailscaled.relay, cache = now, keep(tmp_path, home=home)
+    before = {path.name: (path.read_text(), path.stat().st_mode) for path in cache.iterdir()}
+    arguments = {"state_directory": str(tmp_path), "regions": [901, 902]}
+    foretold = call(check=True, **arguments)
+    assert (foretold["changed"], tailscaled.orders()) == (True, [])
+    assert {path.name: (path.read_text(), path.stat().st_mode) for path in cache.iterdir()} == before
+    assert "remembers its home: no" in foretold["diff"]["before"]
+    result = call(**arguments)
+    assert (result["changed"], result["diff"]) == (True, foretold["diff"])
+    assert tailscaled.orders() == ANEW
+    kept = json.loads(before[SELF][0])
+    kept["Node"]["HomeDERP"] = 0
+    assert json.loads((cache / SELF).read_text()) == kept
+    assert {path.name for path in cache.iterdir()} == before.keys()
+    assert list(cache.parent.iterdir()) == [cache]
+    keep(tmp_path, home=901)
+    tailscaled.relay = "r901"
+    assert call(**arguments)["changed"] is False
+
+
+@pytest.mark.parametrize(("home", "now"), [(901, "r901"), (901, ""), (0, "")])
+def test_a_node_that_remembers_its_home_is_left_alone(
+    call: Run, tailscaled: Tailscaled, tmp_path: Path, home: int, now: str
+) -> None:
+    converged(tailscaled)
+    tailscaled.relay = now
+    keep(tmp_path, home=home)
+    result = call(state_directory=str(tmp_path), regions=[901, 902])
+    assert (result["changed"], tailscaled.orders()) == (False, [])
+    assert "home" not in result["diff"]["before"]
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", "{}", '{"DERPMap": {"Regions": {"901": {}}}}'])
+def test_a_map_that_is_not_understood_says_nothing_about_a_home(
+    call: Run, tailscaled: Tailscaled, tmp_path: Path, damage: str
+) -> None:
+    converged(tailscaled)
+    (keep(tmp_path, home=999) / DERP_MAP).write_text(damage)
+    assert call(state_directory=str(tmp_path), regions=[901])["changed"] is False
+
+
+def test_a_node_may_take_a_while_to_hear_that_its_home_is_gone(
+    call: Run, tailscaled: Tailscaled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    converged(tailscaled)
+    tailscaled.relay = "r999"
+    keep(tmp_path, home=999, regions=[999])
+    foretold = call(check=True, state_directory=str(tmp_path), regions=[901])
+    waits = []
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 3:
+            keep(tmp_path, home=999, regions=[901])
+            tailscaled.relay = ""
+
+    monkeypatch.setattr(tailscale_node.time, "sleep", sleep)
+    result = call(state_directory=str(tmp_path), regions=[901])
+    assert (len(waits), tailscaled.orders(), result["diff"]) == (3, ANEW, foretold["diff"])
+
+
+@pytest.mark.parametrize(("regions", "seconds"), [([901], tailscale_node.HEAR), ([], 0)])
+def test_a_node_that_does_not_hear_of_new_relays_in_time_is_left_at_its_home(
+    call: Run, tailscaled: Tailscaled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, regions: list[int], seconds: int
+) -> None:
+    converged(tailscaled)
+    tailscaled.relay, clock = "r999", [0.0]
+    keep(tmp_path, home=999, regions=[999])
+    monkeypatch.setattr(tailscale_node.time, "sleep", lambda seconds: clock.__setitem__(0, clock[0] + seconds))
+    monkeypatch.setattr(tailscale_node.time, "monotonic", lambda: clock[0])
+    assert call(state_directory=str(tmp_path), regions=regions)["changed"] is False
+    assert (clock[0] - seconds) in (0, 0.5)
+
+
+def test_a_full_disk_is_named_and_leaves_the_daemon_running(
+    call: Run, tailscaled: Tailscaled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    converged(tailscaled)
+    cache = keep(tmp_path, home=999)
+    before = (cache / SELF).read_bytes()
+
+    def fail(_descriptor: int) -> t.NoReturn:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail)
+        assert "No space left on device" in call(state_directory=str(tmp_path))["msg"]
+    assert (tailscaled.orders(), (cache / SELF).read_bytes()) == (ANEW, before)
+    assert call(state_directory=str(tmp_path))["changed"]
+
+
+@pytest.mark.parametrize(("verb", "runs"), [("stop", ["stop"]), ("start", ["stop", "reset-failed", "start"])])
+def test_a_daemon_that_cannot_be_started_anew_is_named(
+    call: Run, tailscaled: Tailscaled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str, runs: list[str]
+) -> None:
+    converged(tailscaled)
+    cache = keep(tmp_path, home=999)
+    tailscaled.fails["systemctl"] = (1, "it hangs")
+    as_before = tailscaled.run_command
+
+    def run_command(args: list[str]) -> tuple[int, str, str]:
+        answer = as_before(args)
+        return answer if args[2] != "systemctl" or args[3] == verb else (0, "", "")
+
+    monkeypatch.setattr(tailscaled, "run_command", run_command)
+    assert f"`systemctl {verb} tailscaled.service` failed: it hangs" in call(state_directory=str(tmp_path))["msg"]
+    assert [each[1] for each in tailscaled.orders()] == runs
+    assert json.loads((cache / SELF).read_text())["Node"]["HomeDERP"] == (999 if verb == "stop" else 0)
