@@ -84,6 +84,9 @@ def reach(address: str, port: int, hops: int, timeout: float = HOP_SECONDS) -> t
         sock.settimeout(timeout)
         try:
             sock.connect((address, port))
+            # Where the answer of a machine on the way comes while connect still sends, Linux only queues it, and
+            # Python takes the socket for connected.
+            sock.getpeername()
         except OSError:
             return False, _offender(sock)
     return True, ""

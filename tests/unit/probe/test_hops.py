@@ -106,6 +106,20 @@ def test_a_neighbour_is_reached_with_one_hop(listener: int) -> None:
     assert wireguard.reach("127.0.0.1", listener, 1) == (True, "")
 
 
+class Unconnected(socket.socket):
+    """What is left where the error of an attempt was queued and not returned: connected, as Python has it."""
+
+    def connect(self, _address: t.Any) -> None:
+        pass
+
+
+def test_a_socket_that_python_takes_for_connected_has_arrived_only_if_it_has_a_peer(
+    monkeypatch: pytest.MonkeyPatch, listener: int
+) -> None:
+    monkeypatch.setattr(wireguard.socket, "socket", Unconnected)
+    assert wireguard.reach("127.0.0.1", listener, 1) == (False, "")
+
+
 NAMESPACES = """
 set -e
 ip link set lo up
