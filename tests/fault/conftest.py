@@ -21,11 +21,17 @@ if t.TYPE_CHECKING:
 SHARE = float(os.environ.get("WONDER_MESH_FAULT_SHARE", "0.1"))
 SEED = os.environ.get("WONDER_MESH_FAULT_SEED", "1")
 COUNTED = pytest.StashKey[list[str]]()
+WAITING = ("test_reboots.py", "test_secrets.py", "test_tunnel.py", "test_wireguard_trial.py")
 
 
 def share_of(number: int) -> list[int]:
     """Those of so many that are to be run."""
     return sorted(random.Random(SEED).sample(range(number), max(1, round(number * SHARE))))  # noqa: S311
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that wait for minutes come first, while other runs want the processors (see `fault` in test.sh)."""
+    items.sort(key=lambda item: item.path.name not in WAITING)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

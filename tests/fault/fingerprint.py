@@ -7,6 +7,7 @@ import glob
 import hashlib
 import json
 import os
+import re
 import stat
 import subprocess
 import typing as t
@@ -15,7 +16,7 @@ TREES = ("/etc", "/usr/local", "/var/lib/wonder-mesh", os.path.expanduser("~/.an
 # Directories of data, which daemons fill; and what lies beside targets, in /run and in /tmp while a run is at work.
 PLACES = ("/var/lib/headscale", "/var/lib/caddy", "/var/lib/tailscale", "/run/wonder-mesh*", "/tmp/ansible*")  # noqa: S108
 # Daemons write these, whenever it suits them.
-NOT_OURS = ["/etc/resolv.conf", "/etc/resolv.pre-tailscale-backup.conf"]
+NOT_OURS = [r"/etc/resolv\.conf(\.[0-9a-f]+\.tmp)?", r"/etc/resolv\.pre-tailscale-backup\.conf"]
 # Users that are made again come last; and the copies that useradd makes before it changes these files.
 ACCOUNTS = ["/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow"]
 NOT_OURS += [f"{path}-" for path in ACCOUNTS]
@@ -41,12 +42,16 @@ def look(path: str) -> list[t.Any]:
     return [oct(status.st_mode), status.st_uid, status.st_gid, written, content]
 
 
+def is_ours(path: str) -> bool:
+    return not any(re.fullmatch(each, path) for each in NOT_OURS)
+
+
 def files() -> dict[str, list[t.Any]]:
     found = [path for place in PLACES for path in glob.glob(place)]
     for tree in TREES:
         for directory, names, leaves in os.walk(tree):
             found += [os.path.join(directory, name) for name in (*names, *leaves)]
-    return {path: look(path) for path in sorted(found) if path not in NOT_OURS}
+    return {path: look(path) for path in sorted(found) if is_ours(path)}
 
 
 def said(*command: str) -> str:

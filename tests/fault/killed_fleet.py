@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""`python -m fleet up`, killed before its Nth step:  killed_fleet.py N TOPOLOGY. With 0, all steps are told instead.
+"""`python -m fleet up`, killed before the Nth step of a phase:  killed_fleet.py TOPOLOGY PHASE N
 
 A step is what changes the machine: a program that is started, or a file, directory or link that is made, moved or
-removed. It is told with the phase that it belongs to.
+removed. How many there are depends on what other fleets have made and on the hosts; a phase with fewer of them ends
+well, and the maker is killed before the last phase. Without a phase, all steps are told instead, each with its phase.
 """
 
 from __future__ import annotations
 
+import collections
 import os
 import signal
 import sys
@@ -27,6 +29,7 @@ STEPS = {
     "os.chmod",
     "shutil.rmtree",
 }
+LAST = "record"
 # In their order; the function that a phase is, by its file. The base tree is no phase here, since it is in the cache.
 PHASES = {
     ("state.py", "_take"): "lock",
@@ -36,17 +39,19 @@ PHASES = {
     ("nspawn.py", "_write_files"): "files",
     ("nspawn.py", "_start"): "start",
     ("ready.py", "_problem"): "wait",
-    ("state.py", "complete"): "record",
+    ("state.py", "complete"): LAST,
 }
 WRITES = os.O_WRONLY | os.O_RDWR
 ROOT = str(Path(__file__).parents[2])
 
 
 class Steps:
-    """Counts them, in all threads."""
+    """Counts them in all threads, for each phase and, as those of the phase with no name, for all of them together."""
 
-    def __init__(self, last: int) -> None:
-        self._last, self._count, self._lock = last, 0, threading.Lock()
+    def __init__(self, phase: str = "", last: int = 0) -> None:
+        """Without a ``last`` one, they are told."""
+        self._last, self._lock = (phase, last), threading.Lock()
+        self._count = collections.Counter[str]()
         self._phase = "lock"
 
     def see(self, event: str, arguments: tuple[object, ...]) -> None:
@@ -54,15 +59,16 @@ class Steps:
         if event not in STEPS and not is_write:
             return
         with self._lock:
-            self._count += 1
-            self._phase = phase(sys._getframe(1)) or self._phase
-            if self._last == 0:
-                os.write(1, f"STEP {self._count} {self._phase} {event} {arguments[0]}\n".encode())
-            elif self._count == self._last:
+            self._phase = phase_of(sys._getframe(1)) or self._phase
+            self._count.update((self._phase, ""))
+            phase, last = self._last
+            if not last:
+                os.write(1, f"STEP {self._phase} {event} {arguments[0]}\n".encode())
+            elif self._count[phase] == last or (self._phase == LAST and phase not in (LAST, "")):
                 os.kill(os.getpid(), signal.SIGKILL)
 
 
-def phase(frame: FrameType | None) -> str:
+def phase_of(frame: FrameType | None) -> str:
     """The phase that this is called in; empty between two of them."""
     while frame:
         found = PHASES.get((os.path.basename(frame.f_code.co_filename), frame.f_code.co_name))
@@ -76,5 +82,6 @@ if __name__ == "__main__":
     sys.path.insert(0, ROOT)
     from fleet.__main__ import guarded, main
 
-    sys.addaudithook(Steps(int(sys.argv[1])).see)
-    sys.exit(guarded(main, ["up", "--topology", sys.argv[2]]))
+    topology, *point = sys.argv[1:]
+    sys.addaudithook(Steps(*point[:1], *map(int, point[1:])).see)
+    sys.exit(guarded(main, ["up", "--topology", topology]))

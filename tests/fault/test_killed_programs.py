@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import random
 import re
@@ -37,58 +38,68 @@ def fleet(verb: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=False)
 
 
-def up(last: int) -> subprocess.CompletedProcess[str]:
-    """`fleet up`, killed before that step."""
-    command = [sys.executable, str(HERE / "killed_fleet.py"), str(last), TOPOLOGY]
+def up(*point: object) -> subprocess.CompletedProcess[str]:
+    """`fleet up`, killed before that step of a phase."""
+    command = [sys.executable, str(HERE / "killed_fleet.py"), TOPOLOGY, *map(str, point)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=False)
 
 
 @pytest.fixture(scope="module")
-def steps() -> Iterator[dict[str, list[int]]]:
-    """The steps of `up` by their phase."""
+def steps() -> Iterator[dict[str, int]]:
+    """How many `up` has of each phase."""
     fleet("down")
-    said = up(0)
+    said = up()
     assert said.returncode == 0, said.stderr
-    found: dict[str, list[int]] = {}
-    for number, name in re.findall(r"^STEP (\d+) (\S+) ", said.stdout, re.MULTILINE):
-        found.setdefault(name, []).append(int(number))
+    found = collections.Counter(re.findall(r"^STEP (\S+) ", said.stdout, re.MULTILINE))
+    found["wait"] = min(found["wait"], 1)  # the hosts decide how often they are asked
     fleet("down")
-    yield found
+    yield dict(found)
     fleet("down")
 
 
 @pytest.fixture(scope="module")
-def points(steps: dict[str, list[int]]) -> dict[str, list[int]]:
-    """Some steps of each phase, from its first to its last."""
+def points(steps: dict[str, int]) -> list[tuple[str, list[int]]]:
+    """Some steps of each phase, counted from 1."""
     choose = random.Random(SEED)  # noqa: S311
-    return {
-        name: sorted(choose.sample(found, max(1, round(len(found) * SHARE)))) for name, found in sorted(steps.items())
-    }
+    return [
+        (name, sorted(choose.sample(range(1, number + 1), max(1, round(number * SHARE)))))
+        for name, number in sorted(steps.items())
+    ]
 
 
-def test_up_has_the_phases_that_are_killed(steps: dict[str, list[int]]) -> None:
+@pytest.fixture
+def nothing() -> Iterator[None]:
+    """There is no such fleet, before and after."""
+    fleet("down")
+    yield
+    fleet("down")
+
+
+def test_up_has_the_phases_that_are_killed(steps: dict[str, int]) -> None:
     assert sorted(steps) == sorted(PHASES.values())
 
 
+@pytest.mark.usefixtures("nothing")
 def test_a_fleet_whose_maker_was_killed_comes_up_whole_the_next_time(
-    steps: dict[str, list[int]], points: dict[str, list[int]], say: Callable[[str], None]
+    steps: dict[str, int], points: list[tuple[str, list[int]]], say: Callable[[str], None]
 ) -> None:
-    told = ", ".join(f"{name} {len(points[name])} of {len(found)}" for name, found in steps.items())
+    told = ", ".join(f"{name} {len(chosen)} of {steps[name]}" for name, chosen in points)
     say(f"fleet up: killed before its steps, by phase: {told}")
-    for name, chosen in points.items():
-        for point in chosen:
-            assert up(point).returncode == KILLED, (name, point)
+    for name, chosen in points:
+        for number in chosen:
+            assert up(name, number).returncode == KILLED, (name, number)
             again = fleet("up")
-            assert again.returncode == 0, f"after step {point}, {name}: {again.stderr}"
-            assert fleet("status").returncode == 0, (name, point)
-            assert fleet("ssh", "box", "true").returncode == 0, (name, point)
+            assert again.returncode == 0, f"before step {number} of {name}: {again.stderr}"
+            assert fleet("status").returncode == 0, (name, number)
+            assert fleet("ssh", "box", "true").returncode == 0, (name, number)
             fleet("down")
 
 
-def test_down_leaves_nothing_of_a_fleet_whose_maker_was_killed(points: dict[str, list[int]]) -> None:
+@pytest.mark.usefixtures("nothing")
+def test_down_leaves_nothing_of_a_fleet_whose_maker_was_killed(points: list[tuple[str, list[int]]]) -> None:
     prefix = prefix_of(TOPOLOGY)
-    for name, chosen in points.items():
-        assert up(chosen[-1]).returncode == KILLED, name
+    for name, chosen in points:
+        assert up(name, chosen[-1]).returncode == KILLED, name
         assert fleet("down").returncode == 0, name
         left = leftovers.machines(prefix), leftovers.namespaces(prefix), processes(prefix), State(prefix).path.exists()
         assert left == ([], [], [], False), name

@@ -20,8 +20,6 @@ if t.TYPE_CHECKING:
 
     from tests.fault.ground import Ground, Looks
 
-# A point costs two runs of Ansible, as much as ten kills of a module; so of a part of the share, only a part.
-FRUGAL = 0.5
 KILLED = -9
 PREFERENCES = ("ControlURL", "CorpDNS", "Hostname", "RouteAll", "WantRunning")
 CALLBACKS = "truth_events,kill_controller"
@@ -68,7 +66,8 @@ class Killer:
         self._found = Controllers()
 
     def run(self) -> Controllers:
-        """Kill in pairs of directions that lead there and back, as many as the share means."""
+        """Kill in pairs of directions that lead there and back. A point costs two runs of Ansible, as much as ten kills
+        of a module; so a share is that share of the boundaries of some pairs, and at least of one."""
         pairs, bare = self.pairs(), True
         for there, back in self._rng.sample(pairs, max(1, round(self._share * len(pairs)))):
             if bare != (there.name == "converge"):
@@ -120,7 +119,7 @@ class Killer:
 
     def _boundaries(self, number: int) -> list[int]:
         """Those of all boundaries that the share means, in no order."""
-        wanted = number if self._share >= 1 else max(1, round(number * self._share * FRUGAL))
+        wanted = number if self._share >= 1 else max(1, round(number * self._share))
         wanted = min(wanted, self.most)
         return self._rng.sample(range(1, number + 1), wanted)
 

@@ -118,7 +118,7 @@ def _paths() -> list[str]:
     for tree in fingerprint.TREES:
         for directory, names, leaves in os.walk(tree):
             found += [os.path.join(directory, name) for name in (*names, *leaves)]
-    return sorted(path for path in set(found) - {*fingerprint.NOT_OURS} if not judge.is_residue(path))
+    return sorted(path for path in set(found) if fingerprint.is_ours(path) and not judge.is_residue(path))
 
 
 def _file(path: str) -> list[t.Any]:
