@@ -48,31 +48,38 @@ unit() { # in three runs of about the same length; many tests wait, but some min
 }
 newest() { # what depends on Ansible once more, with the newest ansible-core on the newest Python
     mesh_packages lint && mesh_venv newest || return
-    local PATH=$PWD/.venv-newest/bin:$PATH plugins=tests/unit/plugins
+    local PATH=$PWD/.venv-newest/bin:$PATH plugins=tests/unit/plugins status=0 log
     local -x PYTEST_ADDOPTS=--hypothesis-profile=few # see tests/unit/conftest.py
-    tests/lint.sh roles_lint mypy_strict installed_collection validate_modules &&
-        spread $plugins $plugins/{action,callback,inventory}
+    log=$(mktemp)
+    tests/lint.sh roles_lint mypy_strict installed_collection validate_modules >"$log" 2>&1 &
+    local linters=$!
+    spread $plugins $plugins/{action,callback,inventory} || status=1
+    wait $linters || status=1
+    cat "$log" && rm "$log"
+    return $status
 }
 fleet() { # one world or two per process: their hosts are idle most of the time
-    local one_vps=(tests/fleet/test_{distributed,one_vps,relays,removal,runner}.py) wireguard=(tests/fleet/test_wireguard{,_changes,_keys}.py)
-    local tunnels=(tests/fleet/test_wireguard_interface.py) nats=(tests/fleet/test_{matrix,nats}.py) status=0
-    local elsewhere=("${one_vps[@]}" "${wireguard[@]}" "${tunnels[@]}" "${nats[@]}" tests/fleet/test_relay_changes.py) # that: in the part fault
+    local one_vps=(tests/fleet/test_{distributed,one_vps,removal,runner}.py) wireguard=(tests/fleet/test_wireguard{,_changes,_keys}.py)
+    local relays=(tests/fleet/test_{relays,relay_changes,wireguard_interface}.py) nats=(tests/fleet/test_{matrix,nats}.py) status=0
+    local elsewhere=("${one_vps[@]}" "${wireguard[@]}" "${relays[@]}" "${nats[@]}")
     mesh_packages fleet && mesh_packages dns || return
-    side_by_side tests/fleet "${elsewhere[@]/#/--ignore=}" -- "${one_vps[@]}" -- "${wireguard[@]}" -- "${tunnels[@]}" || status=1
+    side_by_side tests/fleet "${elsewhere[@]/#/--ignore=}" -- "${one_vps[@]}" -- "${wireguard[@]}" -- "${relays[@]}" || status=1
     pytest "${nats[@]}" || status=1 # its 14 hosts want the machine for themselves
     return $status
 }
 programs() { # what is built for another architecture runs there, and a new version takes over from an old one
     mesh_packages fleet && mesh_packages programs &&
-        spread tests/programs tests/programs/test_{arm64,by_hand,upgrade,wireguard_kernel}.py # emulated, and on hosts; not on loopback
+        spread tests/programs tests/programs/test_{arm64,by_hand,upgrade,wireguard_kernel}.py -- \
+            tests/programs/test_{people,people_front,policy,ssh}.py # emulated and on hosts, Headscale, and the rest
 }
 lima() { # the provider lima with Lima itself: two virtual machines, emulated, as a person who is not root makes them
     mesh_packages fleet && mesh_packages lima && tools/programs.py && PYTHONPATH=collections python -m tests.lima.image &&
         tests/lima/person pytest tests/lima
 }
 fault() { # a seeded tenth of all cases; WONDER_MESH_FAULT_SHARE=1 runs them all, and WONDER_MESH_FAULT_SEED chooses others
-    local killed=(tests/fault/test_{kills,wireguard_kills,wireguard_trial}.py) # on hosts of their own, as the next
-    local wrong=(tests/fault/test_{mutations,tunnel}.py) others=(tests/fault/test_killed_programs.py tests/fleet/test_relay_changes.py)
+    local killed=(tests/fault/test_{kills,wireguard_kills}.py) # on hosts of their own, as the next two
+    local wrong=(tests/fault/test_{mutations,wireguard_trial}.py)
+    local others=(tests/fault/test_{damaged,damaged_relays,killed_programs,tunnel}.py)
     mesh_packages fleet && spread tests/fault "${killed[@]}" -- "${wrong[@]}" -- "${others[@]}"
 }
 molecule() { # a scenario for each role, as a contributor runs them; by name

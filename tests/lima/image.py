@@ -21,7 +21,7 @@ import yaml
 from ansible_collections.wonder.mesh.plugins.plugin_utils import _programs
 from fleet import FleetError, cache, tree
 from fleet.shell import follow, run
-from tests.programs.kernel.machine import archive
+from tests.programs.kernel.machine import CPU, archive
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable
@@ -140,7 +140,7 @@ def override(guest: Path) -> str:
             "memory": "768MiB",
             "firmware": {"legacyBIOS": True},
             "video": {"display": "none"},
-            "vmOpts": {"qemu": {"cpuType": {"x86_64": "max"}}},  # Lima's own choice, host, needs KVM
+            "vmOpts": {"qemu": {"cpuType": {"x86_64": CPU}}},  # Lima's own choice, host, needs KVM
         }
     )
 

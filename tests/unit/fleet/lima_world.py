@@ -31,7 +31,7 @@ place, verb, topology, last = sys.argv[1:]
 os.geteuid, limactl.SOCKET = (lambda: 1000), 1000
 provider.state = lambda *_: State("wm123abc", Path(place))
 if int(last) >= 0:
-    sys.addaudithook(Steps(int(last)).see)
+    sys.addaudithook(Steps("", int(last)).see)
 sys.exit(__main__.guarded(__main__.main, [verb, "--provider", "lima", "--topology", topology]))
 """
 SSH = """\
