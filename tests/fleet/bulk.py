@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Send so many MiB through a stream of each kind and hear them again: bulk.py FILE MIB (runs on the stranger).
+"""Send so many MiB through a stream of each kind and hear them again: bulk.py DIRECTORY MIB (runs on the stranger).
 
-Half of it is sent before the file is there, and the rest afterwards. Says as JSON for each kind whether what was heard
-is what was sent, and what went wrong, "" for nothing.
+Half of it is sent before the file `done` is in the directory, and the rest afterwards. Leaves a file `bulk-KIND` there
+for each stream that is open. Says as JSON for each kind whether what was heard is what was sent, and what went wrong,
+"" for nothing.
 """
 
 import base64
@@ -14,8 +15,10 @@ import ssl
 import sys
 import threading
 import time
+from pathlib import Path
 
-DONE = sys.argv[1]
+DIRECTORY = Path(sys.argv[1])
+DONE = DIRECTORY / "done"
 SIZE, BLOCK = int(sys.argv[2]) << 20, 1 << 18
 PATIENCE = 20.0  # seconds for an answer
 MOST = 100.0  # seconds until the file is there
@@ -65,8 +68,9 @@ def talk(kind: str) -> None:
     try:
         with KINDS[kind]() as sock:
             sock.settimeout(PATIENCE)
+            (DIRECTORY / f"bulk-{kind}").touch()
             for number in range(SIZE // BLOCK):
-                while number == SIZE // BLOCK // 2 and not os.path.exists(DONE) and time.monotonic() < until:
+                while number == SIZE // BLOCK // 2 and not DONE.exists() and time.monotonic() < until:
                     time.sleep(0.1)
                 block = number.to_bytes(8, "big") + base
                 said.update(block)

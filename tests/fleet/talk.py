@@ -1,20 +1,22 @@
 # SPDX-License-Identifier: MIT
-"""Talk on one stream of each kind until the file NAME is there: talk.py NAME (runs on the stranger).
+"""Talk on one stream of each kind until DIRECTORY has the file `done`: talk.py DIRECTORY (runs on the stranger).
 
-Prints one JSON object: for each kind how many words were said, and how the stream ended ("" if it did not).
+Leaves a file `talk-KIND` there for each stream that is open. Prints one JSON object: for each kind how many words were
+said, and how the stream ended ("" if it did not).
 """
 
 import contextlib
 import json
-import os
 import socket
 import ssl
 import sys
 import threading
 import time
 import typing as t
+from pathlib import Path
 
-DONE = sys.argv[1]
+DIRECTORY = Path(sys.argv[1])
+DONE = DIRECTORY / "done"
 PATIENCE = 5.0  # seconds for an answer
 TRIES = 5
 MOST = 90.0  # seconds in all
@@ -77,7 +79,8 @@ def talk(kind: str, start: t.Callable[[], Say], found: t.Dict[str, t.Any]) -> No
     words, ended, until = 0, "", time.monotonic() + MOST
     try:
         say = start()
-        while not os.path.exists(DONE) and not ended:
+        (DIRECTORY / f"talk-{kind}").touch()
+        while not DONE.exists() and not ended:
             word = b"%d" % words
             answer = say(word)
             ended = "" if answer == word else f"{word!r} was answered by {answer!r}"

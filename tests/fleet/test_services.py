@@ -19,7 +19,7 @@ if t.TYPE_CHECKING:
     from world import Fleet
 
 TALK, BULK = (Path(__file__).with_name(f"{name}.py") for name in ("talk", "bulk"))
-DONE = "/run/talk.done"
+TALKS = "/run/talks"
 RELOADS = 20
 MIB = int(os.environ.get("WONDER_MESH_BULK_MIB", "48"))  # each way through each stream; 1024 take minutes
 SPOOFED = "198.51.100.66"
@@ -27,6 +27,9 @@ OFFLINE = "https://tunless.wm.test/"  # one node has it
 RETURN_SECONDS = 5
 ASK_TCP = "exec 3<>/dev/tcp/edge.wm.test/5432 && timeout 2 head -1 <&3"
 ASK_UDP = "exec 3<>/dev/udp/edge.wm.test/9999 && printf hello >&3 && timeout 3 head -c 9 <&3"
+# A node's own TLS comes up last when its services start.
+AWAIT_ALL = "until curl --silent --insecure --max-time 5 --output /dev/null https://git.wm.test/; do sleep 0.2; done"
+AWAIT_STREAMS = f"until [ $(ls {TALKS} | wc --lines) = 6 ]; do sleep 0.1; done"
 ASK_STATUS = f"curl --silent --max-time 8 --output /dev/null --write-out '%{{http_code}}' {OFFLINE}"
 
 
@@ -69,18 +72,18 @@ def test_the_next_replica_of_a_tcp_service_takes_over_within_five_seconds(demo: 
 def talked(demo: Fleet) -> dict[str, dict[str, t.Any]]:
     """What a stream of each kind said while the gateway was reloaded twenty times, and others that carried much."""
     stranger, edge = demo.host("stranger"), demo.host("edge")
-    run(stranger, f"rm --force {DONE}")
+    run(stranger, f"rm --recursive --force {TALKS} && mkdir {TALKS} && timeout 30 {bash(AWAIT_ALL)}")
     programs = {TALK: "", BULK: str(MIB)}
     plans = [
-        f"timeout {100 + MIB} python3 -I -c {shlex.quote(each.read_text(encoding='utf-8'))} {DONE} {argument}"
+        f"timeout {100 + MIB} python3 -I -c {shlex.quote(each.read_text(encoding='utf-8'))} {TALKS} {argument}"
         for each, argument in programs.items()
     ]
     with concurrent.futures.ThreadPoolExecutor() as pool:
         talks = [pool.submit(run, stranger, plan) for plan in plans]
-        time.sleep(2)
+        run(stranger, f"timeout 30 {bash(AWAIT_STREAMS)}")  # one that does not open says why
         each = "timeout 20 systemctl reload caddy.service"
         reloaded = run(edge, f"for i in $(seq {RELOADS}); do {each} || exit; done").rc
-        run(stranger, f"touch {DONE}")
+        run(stranger, f"touch {TALKS}/done")
         words, much = (json.loads(talk.result().stdout) for talk in talks)
     assert reloaded == 0
     return words | {f"much {kind}": heard for kind, heard in much.items()}

@@ -51,7 +51,9 @@ def call(run_module: Run, headscale: Headscale, tmp_path: Path) -> Run:
 
     def run(module: t.Any, **arguments: t.Any) -> dict[str, t.Any]:
         there = {"url": f"http://127.0.0.1:{headscale.port}", "binary": str(tmp_path / "headscale"), "config": "c"}
-        return run_module(module.main, **there | arguments)
+        result = run_module(module.main, **there | arguments)
+        assert "url" in arguments or "does not answer" not in result.get("msg", "")  # or a later line fails instead
+        return result
 
     return run
 
